@@ -1,0 +1,1 @@
+"""The BacktestSweep document: what operator and pipeline agree on. pydantic only, no I/O."""

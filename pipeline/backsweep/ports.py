@@ -1,0 +1,94 @@
+"""What the pure core needs from outside: a store, an executor, a source. Adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+__all__ = ["BlockOutcome", "Executor", "ManifestKey", "Store", "Versioned"]
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestKey:
+    """Where the manifest of a sweep stands: sweeps/<namespace>/<name>/<spec_digest>/manifest.json."""
+
+    namespace: str
+    name: str
+    spec_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """Bytes that can be replaced, with the tag a conditional write must name."""
+
+    data: bytes
+    tag: str
+
+
+class Store(Protocol):
+    """Content-addressed bytes, unit records and manifests; safe with several writers.
+
+    Every write is atomic: a reader sees all of it or nothing, whenever a process is killed.
+    """
+
+    uri: str
+
+    def put_object(self, data: bytes) -> str:
+        """Store `data` under its sha256 (hex) unless it is there, and return that digest."""
+
+    def get_object(self, digest: str) -> bytes:
+        """Return the bytes, verified against `digest`.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+        """
+
+    def has_object(self, digest: str) -> bool:
+        """Whether the object exists (its bytes are not read)."""
+
+    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> None:
+        """Store a unit's record (JSON) unless one is there; the first one stays."""
+
+    def get_unit(self, unit_id: str) -> dict[str, Any] | None:
+        """Return a unit's record, or None."""
+
+    def present_units(self, unit_ids: Iterable[str]) -> set[str]:
+        """Return those of `unit_ids` that are stored."""
+
+    def get_manifest(self, key: ManifestKey) -> Versioned | None:
+        """Return the sweep's manifest and its tag, or None."""
+
+    def commit_manifest(self, key: ManifestKey, data: bytes, expected: str | None) -> None:
+        """Write the manifest if its tag is still `expected` (None: if there is none).
+
+        Raises
+        ------
+        ManifestConflictError
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BlockOutcome(Generic[Result]):
+    """One finished block: its index in the order given, and what the work returned."""
+
+    index: int
+    result: Result
+
+
+class Executor(Protocol):
+    """Runs blocks of units; in which order and where changes nothing but speed."""
+
+    def run(
+        self, blocks: Iterable[Block], work: Callable[[Block], Result]
+    ) -> Iterator[BlockOutcome[Result]]:
+        """Yield outcomes as blocks finish, in any order, each block exactly once.
+
+        Raises
+        ------
+        WorkerLostError, BlockTimeoutError
+        """

@@ -1,0 +1,93 @@
+"""What a profile is given and what it gives back: all windows of one batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backsweep.arrays import Boolean, Float
+
+__all__ = ["Constraints", "Kernel", "Problem", "Solution", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """What the weights of a batch must satisfy; every asset bound is a fraction of wealth.
+
+    Parameters
+    ----------
+    lower, upper : (N,) float64, bounds of each asset's weight.
+    net : the sum of the weights.
+    gross : upper bound of the sum of absolute weights; None where there is none.
+    groups : (G, N) float64, 0 or 1, and group_lower, group_upper : (G,) bounds of each group's sum.
+    beta_tolerance : upper bound of |w'beta|; None where the portfolio need not be market neutral.
+    turnover_limit : upper bound of sum |w - previous target| / 2; None where there is none. A batch
+        with a limit has one window, because each window depends on the one before.
+    """
+
+    lower: Float
+    upper: Float
+    net: float
+    gross: float | None
+    groups: Float
+    group_lower: Float
+    group_upper: Float
+    beta_tolerance: float | None
+    turnover_limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A batch of B windows over the same N assets (those that take part; no NaN anywhere).
+
+    Parameters
+    ----------
+    covariance : (B, N, N) float64, daily, symmetric; None where the profile does not use one.
+    mean : (B, N) float64, expected simple return a row; None where the profile does not use one.
+    returns : (B, L, N) float64, training returns (possibly a strided view); None where not used.
+    risk_free : (B,) float64, the riskless return of the decision row, as a fraction a row.
+    parameters : the profile's own parameters (linkage, leafOrder, risk, core, ...), defaulted.
+    constraints : None means long only and fully invested.
+    beta : (B, N) float64, each asset's beta against the market on the training rows; None unless
+        constraints ask for market neutrality.
+    previous : (B, N) float64, the previous window's target; None unless turnover is limited, and
+        for the first window.
+    """
+
+    covariance: Float | None = None
+    mean: Float | None = None
+    returns: Float | None = None
+    risk_free: Float | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    constraints: Constraints | None = None
+    beta: Float | None = None
+    previous: Float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The batch's weights.
+
+    Parameters
+    ----------
+    weights : (B, N) float64; a row that failed is all NaN.
+    certificate : (B,) float64, relative KKT residual or duality gap; NaN for closed formulas and
+        failed rows.
+    failures : row of the batch -> one sentence why there is no portfolio.
+    """
+
+    weights: Float
+    certificate: Float
+    failures: Mapping[int, str]
+
+
+Kernel = Callable[[Problem], Solution]
+
+
+def failed(weights: Float, certificate: Float, rows: Boolean, reason: str) -> Solution:
+    """Return a Solution in which the windows marked in `rows` (B,) failed for the one `reason`."""
+    weights = np.where(rows[:, None], np.nan, weights)
+    certificate = np.where(rows, np.nan, certificate)
+    return Solution(weights, certificate, {int(row): reason for row in np.flatnonzero(rows)})
