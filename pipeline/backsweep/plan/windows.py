@@ -1,0 +1,117 @@
+"""Where the walk-forward stands: first test row, training and test rows of each window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backsweep.arrays import Dates, Returns, Windows
+from backsweep.errors import DataError
+
+__all__ = ["WalkForward", "aligned_runs", "make_windows", "ranked_rows", "slice_windows"]
+
+RUN = 512  # windows a unit holds; part of every unit's identity
+SHORTEST_RUN = 32
+
+
+@dataclass(frozen=True, slots=True)
+class WalkForward:
+    """Rows of the walk-forward; `test`, `step` and `purge` are rows of the simulation's calendar."""
+
+    test: int
+    step: int
+    purge: int
+    anchored: bool
+    keep_partial: bool
+
+
+def make_windows(returns: Returns, lookback: int, longest_lookback: int, walk: WalkForward) -> Windows:
+    """Return the windows of one lookback; the test rows are those of the longest one.
+
+    The first test row is the first that has `longest_lookback` estimator rows, less `purge` rows, before it: with
+    one calendar row `longest_lookback + purge`. Training ends `purge` rows before the first test row. Anchored
+    windows start training where the first of them starts and grow.
+
+    Raises
+    ------
+    DataError
+        If not even one window fits.
+    """
+    rows = len(returns.dates)
+    estimator = returns.estimation_rows
+    if len(estimator) < longest_lookback:
+        message = (
+            f"data: {len(estimator)} rows of returns are too short for a lookback of {longest_lookback} rows; "
+            f"give more data or a shorter lookback"
+        )
+        raise DataError(message)
+    first = int(estimator[longest_lookback - 1]) + 1 + walk.purge
+    needed = 1 if walk.keep_partial else walk.test
+    test_start = np.arange(first, rows - needed + 1, walk.step, dtype=np.int64)
+    if len(test_start) == 0:
+        message = (
+            f"data: {rows} rows leave no window of {walk.test} test rows after a lookback of {longest_lookback} "
+            f"and a purge of {walk.purge} rows; give more data or shorter windows"
+        )
+        raise DataError(message)
+    test_stop = np.minimum(test_start + walk.step, rows)
+    train_stop = np.searchsorted(estimator, test_start - walk.purge, side="left").astype(np.int64)
+    train_start = train_stop - lookback
+    if walk.anchored:
+        train_start = np.full_like(train_start, train_start[0])
+    return Windows(train_start, train_stop, test_start, test_stop)
+
+
+def slice_windows(windows: Windows, start: int, stop: int) -> Windows:
+    """Return windows `start` to `stop` (half-open)."""
+    part = slice(start, stop)
+    return Windows(
+        windows.train_start[part], windows.train_stop[part], windows.test_start[part], windows.test_stop[part]
+    )
+
+
+def aligned_runs(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the half-open runs of windows that are solved, cached and named together.
+
+    Runs of 512; the tail in runs of 256, 128, 64 and 32 and a last one of fewer than 32. Every run but the last
+    stays the same when windows are added until its neighbours merge, so a month more of data leaves them valid.
+    """
+    start = 0
+    length = RUN
+    while start < count:
+        while length > SHORTEST_RUN and start + length > count:
+            length //= 2
+        stop = min(start + length, count)
+        yield start, stop
+        start = stop
+
+
+def ranked_rows(dates: Dates, holdout: int | str | None) -> int:
+    """Return how many of the test rows `dates` rank: those before the holdout.
+
+    Parameters
+    ----------
+    dates : (T,) datetime64[D] of the test rows.
+    holdout : a number of last rows, or the first date (ISO) held out; None ranks all.
+
+    Raises
+    ------
+    DataError
+        If fewer than two rows are left to rank by.
+    """
+    if holdout is None:
+        return len(dates)
+    if isinstance(holdout, int):
+        ranked = len(dates) - holdout
+    else:
+        ranked = int(np.searchsorted(dates, np.datetime64(holdout, "D")))
+    if ranked < 2:
+        message = (
+            f"spec.validation.holdout: {holdout} leaves {max(ranked, 0)} of {len(dates)} test rows to rank by; "
+            f"hold out less"
+        )
+        raise DataError(message)
+    return ranked
+

@@ -1,0 +1,68 @@
+"""Which assets take part in which window, and how a unit's windows are batched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from backsweep.arrays import Boolean, Integer, Returns, Windows
+
+__all__ = ["Batch", "batches", "eligible_assets"]
+
+BATCH_VALUES = 4_194_304  # float64 values of the largest array of a batch: 32 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Windows of a unit that hold the same assets and the same number of training rows.
+
+    Parameters
+    ----------
+    rows : (B,) int64, positions in the unit.
+    assets : (n,) int64, columns of the data set that take part.
+    """
+
+    rows: Integer
+    assets: Integer
+
+
+def eligible_assets(returns: Returns, windows: Windows, columns: Integer, *, trained: bool) -> Boolean:
+    """Return (B, n) whether each of `columns` takes part in each window.
+
+    An asset takes part where its training rows are complete and it is a member on the decision row. A profile that
+    needs no training (`trained` False) asks for a price on the decision row instead. Benchmark columns are never
+    members; they take part where the profile holds the benchmark itself.
+    """
+    decision = windows.decision
+    is_benchmark = np.isin(columns, returns.benchmark)
+    member = returns.member[np.ix_(decision, columns)] | is_benchmark
+    if not trained:
+        return member & returns.tradable[np.ix_(decision, columns)]
+    missing = np.isnan(returns.estimation[:, columns])
+    if not missing.any():
+        return member
+    gaps = np.zeros((len(missing) + 1, len(columns)), dtype=np.int64)
+    np.cumsum(missing, axis=0, out=gaps[1:])
+    return member & (gaps[windows.train_stop] == gaps[windows.train_start])
+
+
+def batches(eligible: Boolean, lengths: Integer, columns: Integer) -> Iterator[Batch]:
+    """Yield the batches of a unit in a fixed order: by first window, split to a bounded size.
+
+    Parameters
+    ----------
+    eligible : (B, n) bool, `eligible_assets` of the unit.
+    lengths : (B,) int64, training rows of each window (they differ when anchored).
+    columns : (n,) int64, columns of the data set.
+    """
+    groups: dict[tuple[int, bytes], list[int]] = {}
+    for row in range(len(eligible)):
+        groups.setdefault((int(lengths[row]), eligible[row].tobytes()), []).append(row)
+    for (length, _), rows in groups.items():
+        assets = columns[eligible[rows[0]]]
+        largest = max(len(assets), 1) * max(length, len(assets), 1)
+        size = max(1, BATCH_VALUES // largest)
+        for start in range(0, len(rows), size):
+            yield Batch(np.array(rows[start : start + size], dtype=np.int64), assets)

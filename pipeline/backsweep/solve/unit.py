@@ -1,0 +1,219 @@
+"""One run of windows solved for several profiles that share their estimates.
+
+The covariances of a batch are estimated once and every profile of the unit's family is solved with them. What is
+shared changes nothing in the numbers: each estimate is computed from the same batch, whoever asks for it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backsweep.arrays import Boolean, Float, Integer, Returns, Weights, Windows
+from backsweep.errors import NumericError
+from backsweep.solve import covariance as covariances
+from backsweep.solve import expected_returns
+from backsweep.solve.eligibility import Batch, batches, eligible_assets
+from backsweep.solve.limits import build_constraints, market_betas
+from backsweep.solve.problem import Problem, Solution
+from backsweep.solve.profiles import PROFILES, kernel_of
+
+__all__ = ["Estimator", "Solve", "Timer", "solve_run"]
+
+Timer = Callable[[str, str], Any]  # (stage, estimator) -> context manager that adds to that cell of the heatmap
+
+
+@dataclass(frozen=True, slots=True)
+class Estimator:
+    """A covariance or expected-return estimator with its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What names it within a batch."""
+        return f"{self.name}{sorted(self.parameters.items())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Solve:
+    """What determines the weights of a solve besides its windows and data.
+
+    Parameters
+    ----------
+    profile : name in `PROFILES`.
+    parameters : the profile's own parameters, defaulted.
+    constraints : a value of axes.constraints; None means long only and fully invested.
+    columns : (n,) int64, columns of the data set it may hold.
+    """
+
+    profile: str
+    parameters: Mapping[str, Any]
+    covariance: Estimator | None
+    mean: Estimator | None
+    constraints: Mapping[str, Any] | None
+    columns: Integer
+
+    @property
+    def sequential(self) -> bool:
+        """Whether each window needs the one before."""
+        return self.constraints is not None and self.constraints.get("turnoverLimit") is not None
+
+
+def solve_run(solves: Sequence[Solve], windows: Windows, returns: Returns, timer: Timer) -> list[Weights]:
+    """Return the weights of each of `solves` on the same run of windows, over the columns of each.
+
+    All solves have the same columns, and all of them train or none does. A window without any eligible asset, or
+    whose estimates or weights do not exist, is a failure with its reason; the others are solved.
+    """
+    columns = solves[0].columns
+    trained = PROFILES[solves[0].profile].trained
+    eligible = eligible_assets(returns, windows, columns, trained=trained)
+    shape = (len(windows), len(columns))
+    states = [_Target(np.full(shape, np.nan), np.full(len(windows), np.nan), {}) for _ in solves]
+    lengths = windows.train_stop - windows.train_start if trained else np.zeros(len(windows), dtype=np.int64)
+    for batch in batches(eligible, lengths, columns):
+        if len(batch.assets) == 0:
+            for state in states:
+                state.fail(batch.rows, "no asset takes part: none has a price on every training row and is a member")
+            continue
+        shared = _Estimates(returns, windows, batch, timer)
+        for solve, state in zip(solves, states, strict=True):
+            if not solve.sequential:
+                _solve_batch(solve, shared, state, timer)
+    for solve, state in zip(solves, states, strict=True):
+        if solve.sequential:
+            _solve_in_turn(solve, eligible, lengths, (windows, returns), state, timer)
+    return [Weights(state.values, state.certificate, state.failures) for state in states]
+
+
+@dataclass(slots=True)
+class _Target:
+    """The weights of one solve while its batches are filled in."""
+
+    values: Float
+    certificate: Float
+    failures: dict[int, str]
+
+    def fail(self, rows: Integer, reason: str) -> None:
+        self.failures.update((int(row), reason) for row in rows)
+
+    def accept(self, batch: Batch, columns: Integer, solution: Solution) -> None:
+        places = np.searchsorted(columns, batch.assets)
+        weights = np.zeros((len(batch.rows), len(columns)))
+        weights[:, places] = solution.weights
+        for row, reason in solution.failures.items():
+            weights[row] = np.nan
+            self.failures[int(batch.rows[row])] = reason
+        self.values[batch.rows] = weights
+        self.certificate[batch.rows] = solution.certificate
+
+
+class _Estimates:
+    """The training rows of a batch and what has been estimated from them so far."""
+
+    def __init__(self, returns: Returns, windows: Windows, batch: Batch, timer: Timer) -> None:
+        self.batch = batch
+        self.source = returns
+        self.decision = windows.decision[batch.rows]
+        self.starts = windows.train_start[batch.rows]
+        self.length = int(windows.train_stop[batch.rows[0]] - windows.train_start[batch.rows[0]])
+        self._timer = timer
+        self._found: dict[str, Float] = {}
+
+    def training(self, assets: Integer | None = None) -> Float:
+        """Return (B, L, n) training returns of the batch's assets."""
+        key = "training" if assets is None else "benchmark"
+        if key not in self._found:
+            wanted = self.batch.assets if assets is None else assets
+            rows = self.source.estimation
+            chosen = rows if len(wanted) == rows.shape[1] else np.ascontiguousarray(rows[:, wanted])
+            view = np.lib.stride_tricks.sliding_window_view(chosen, self.length, axis=0)
+            step = np.diff(self.starts)
+            if len(step) == 0 or (step == step[0]).all() and step[0] > 0:
+                stride = int(step[0]) if len(step) else 1
+                picked = view[self.starts[0] : self.starts[-1] + 1 : stride]
+            else:
+                picked = view[self.starts]
+            self._found[key] = np.swapaxes(picked, 1, 2)
+        return self._found[key]
+
+    def covariance(self, estimator: Estimator) -> Float:
+        key = f"covariance {estimator.key}"
+        if key not in self._found:
+            with self._timer("covariance", estimator.name):
+                self._found[key] = covariances.estimate(estimator.name, self.training(), estimator.parameters)
+        return self._found[key]
+
+    def mean(self, estimator: Estimator) -> Float:
+        key = f"mean {estimator.key}"
+        if key not in self._found:
+            sample = self.covariance(Estimator("sample"))
+            with self._timer("expectedReturns", estimator.name):
+                self._found[key] = expected_returns.estimate(
+                    estimator.name, self.training(), sample, estimator.parameters
+                )
+        return self._found[key]
+
+    def beta(self) -> Float:
+        """Return (B, n) betas against the benchmark, or the equal-weight portfolio of the batch without one."""
+        benchmark = self.source.benchmark
+        market = self.training() if len(benchmark) == 0 else self.training(benchmark)
+        return market_betas(self.training(), market.mean(axis=2))
+
+
+def _solve_batch(
+    solve: Solve, shared: _Estimates, state: _Target, timer: Timer, previous: Float | None = None
+) -> None:
+    profile = PROFILES[solve.profile]
+    batch = shared.batch
+    try:
+        constraints = None
+        beta = None
+        if solve.constraints is not None:
+            symbols = [shared.source.symbols[column] for column in batch.assets]
+            constraints = build_constraints(solve.constraints, symbols)
+            beta = shared.beta() if constraints.beta_tolerance is not None else None
+        problem = Problem(
+            covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
+            mean=None if solve.mean is None else shared.mean(solve.mean),
+            returns=shared.training() if profile.needs_returns else None,
+            risk_free=shared.source.risk_free[shared.decision],
+            parameters=solve.parameters,
+            constraints=constraints,
+            beta=beta,
+            previous=previous,
+        )
+    except NumericError as error:
+        state.fail(batch.rows, str(error))
+        return
+    with timer(solve.profile, solve.covariance.name if solve.covariance else "returns"):
+        solution = kernel_of(solve.profile, solve.parameters)(problem)
+    state.accept(batch, solve.columns, solution)
+
+
+def _solve_in_turn(
+    solve: Solve,
+    eligible: Boolean,
+    lengths: Integer,
+    data: tuple[Windows, Returns],
+    state: _Target,
+    timer: Timer,
+) -> None:
+    """Solve window after window, each with the target before it; a failed window keeps that target."""
+    windows, returns = data
+    target: Float | None = None
+    for row in range(len(windows)):
+        assets = solve.columns[eligible[row]]
+        batch = Batch(np.array([row], dtype=np.int64), assets)
+        if len(assets) == 0:
+            continue
+        places = np.searchsorted(solve.columns, assets)
+        previous = None if target is None else target[None, places]
+        _solve_batch(solve, _Estimates(returns, windows, batch, timer), state, timer, previous)
+        if row not in state.failures:
+            target = state.values[row]
