@@ -6,8 +6,8 @@ shared changes nothing in the numbers: each estimate is computed from the same b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,48 +20,11 @@ from backsweep.solve.eligibility import Batch, batches, eligible_assets
 from backsweep.solve.limits import build_constraints, market_betas
 from backsweep.solve.problem import Problem, Solution
 from backsweep.solve.profiles import PROFILES, kernel_of
+from backsweep.units import Estimator, Solve
 
-__all__ = ["Estimator", "Solve", "Timer", "solve_run"]
+__all__ = ["Timer", "solve_run"]
 
 Timer = Callable[[str, str], Any]  # (stage, estimator) -> context manager that adds to that cell of the heatmap
-
-
-@dataclass(frozen=True, slots=True)
-class Estimator:
-    """A covariance or expected-return estimator with its parameters."""
-
-    name: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """What names it within a batch."""
-        return f"{self.name}{sorted(self.parameters.items())}"
-
-
-@dataclass(frozen=True, slots=True)
-class Solve:
-    """What determines the weights of a solve besides its windows and data.
-
-    Parameters
-    ----------
-    profile : name in `PROFILES`.
-    parameters : the profile's own parameters, defaulted.
-    constraints : a value of axes.constraints; None means long only and fully invested.
-    columns : (n,) int64, columns of the data set it may hold.
-    """
-
-    profile: str
-    parameters: Mapping[str, Any]
-    covariance: Estimator | None
-    mean: Estimator | None
-    constraints: Mapping[str, Any] | None
-    columns: Integer
-
-    @property
-    def sequential(self) -> bool:
-        """Whether each window needs the one before."""
-        return self.constraints is not None and self.constraints.get("turnoverLimit") is not None
 
 
 def solve_run(solves: Sequence[Solve], windows: Windows, returns: Returns, timer: Timer) -> list[Weights]:

@@ -1,0 +1,107 @@
+"""Several processes on this machine, each with one BLAS thread.
+
+Processes are spawned, not forked: the numeric environment is pinned before a child imports numpy, and no lock or
+thread of the parent is inherited half-way.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from backsweep.errors import BlockTimeoutError, WorkerLostError
+from backsweep.ports import BlockOutcome
+from backsweep.settings import pin_numeric_environment
+
+__all__ = ["ProcessExecutor"]
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+IN_FLIGHT_PER_PROCESS = 3  # enough to keep a process busy while its results are taken, few enough to bound memory
+
+
+class ProcessExecutor:
+    """Runs blocks in `processes` children; a lost child is replaced and its blocks tried again `retries` times."""
+
+    def __init__(self, processes: int, *, retries: int, timeout_seconds: float | None) -> None:
+        self._processes = processes
+        self._retries = retries
+        self._timeout_seconds = timeout_seconds
+
+    def run(
+        self, blocks: Iterable[Block], work: Callable[[Block], Result]
+    ) -> Iterator[BlockOutcome[Result]]:
+        """Yield outcomes as blocks finish.
+
+        Raises
+        ------
+        WorkerLostError
+            If a block's process died `retries` + 1 times.
+        BlockTimeoutError
+            If no block finished within the time a block is given.
+        """
+        waiting: deque[tuple[int, Block, int]] = deque()
+        source = ((index, block, 0) for index, block in enumerate(blocks))
+        while True:
+            lost: list[tuple[int, Block, int]] = []
+            yield from self._run_pool(waiting, source, work, lost)
+            if not lost:
+                return
+            for index, block, losses in lost:
+                if losses > self._retries:
+                    message = (
+                        f"block {index}: its worker process died {losses} times (out of memory, or killed); "
+                        f"what is finished is stored, run the same command to go on"
+                    )
+                    raise WorkerLostError(message)
+                waiting.append((index, block, losses))
+
+    def _run_pool(
+        self,
+        waiting: deque[tuple[int, Block, int]],
+        source: Iterator[tuple[int, Block, int]],
+        work: Callable[[Block], Result],
+        lost: list[tuple[int, Block, int]],
+    ) -> Iterator[BlockOutcome[Result]]:
+        """Run until everything is done or the pool breaks; what was in flight then is put into `lost`."""
+        pin_numeric_environment()
+        pool = concurrent.futures.ProcessPoolExecutor(
+            self._processes, mp_context=multiprocessing.get_context("spawn")
+        )
+        running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]] = {}
+        try:
+            while True:
+                while len(running) < self._processes * IN_FLIGHT_PER_PROCESS:
+                    item = waiting.popleft() if waiting else next(source, None)
+                    if item is None:
+                        break
+                    running[pool.submit(work, item[1])] = item
+                if not running:
+                    return
+                done, _ = concurrent.futures.wait(
+                    running, timeout=self._timeout_seconds, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                if not done:
+                    raise BlockTimeoutError(self._timed_out(running))
+                for future in done:
+                    outcome = BlockOutcome(running[future][0], future.result())
+                    del running[future]
+                    yield outcome
+        except BrokenProcessPool:
+            lost.extend((index, block, losses + 1) for index, block, losses in running.values())
+        finally:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()  # a hung child must not outlive its sweep
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _timed_out(self, running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]]) -> str:
+        indices = sorted(index for index, _, _ in running.values())
+        return (
+            f"blocks {indices}: none finished within execution.blockTimeoutSeconds = {self._timeout_seconds:g}; "
+            f"what is finished is stored; give more time, or look at a strategy that hangs"
+        )
