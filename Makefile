@@ -1,0 +1,40 @@
+# One way in: `make` says what there is. All of it needs make and a Python 3.11 to 3.13; .ci/bootstrap brings the rest.
+# Paths are relative, so the folder may have any name. No target needs git, a terminal or standard input.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench clean
+
+PROCESSES ?= 2
+PYTHON_IN_VENV := .venv/bin/python
+ROOMS := api pipeline tests examples
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+run: .venv/.ready-run ## The tournament of examples/sp500-tournament.yaml, then its verification
+	@.venv/bin/backsweep run examples/sp500-tournament.yaml --output runs/sp500-tournament
+	@.venv/bin/backsweep verify runs/sp500-tournament/manifest.json
+
+test: lint ## Everything CI runs: lint, types, import contracts, tests
+	@$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) --dist worksteal
+
+lint: .venv/.ready-dev ## Style, import contracts and types alone
+	@$(PYTHON_IN_VENV) -m ruff check --quiet $(ROOMS)
+	@$(PYTHON_IN_VENV) -m ruff format --quiet --check $(ROOMS)
+	@.venv/bin/lint-imports --config importlinter.ini --no-logo
+	@$(PYTHON_IN_VENV) -m mypy
+
+bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
+	@for table in imports planning peers tournament; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
+
+clean: ## Remove what make brought and built; runs/ and .backsweep/ are yours and stay
+	@rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The two environments share .venv: dev holds all that run needs. A stamp newer than the lock makes the next call start at once.
+.venv/.ready-run: uv.lock pyproject.toml .ci/bootstrap
+	@sh .ci/bootstrap run
+	@touch $@
+
+.venv/.ready-dev: uv.lock pyproject.toml .ci/bootstrap
+	@sh .ci/bootstrap dev
+	@touch .venv/.ready-run $@

@@ -1,0 +1,14 @@
+"""What holds for every test: the numeric environment results are defined in, and no time limits in Hypothesis."""
+
+from __future__ import annotations
+
+from backsweep.settings import pin_numeric_environment
+
+# Before anything imports numpy, which chooses its kernels then; a plugin that imported it first makes this raise.
+pin_numeric_environment()
+
+from hypothesis import settings  # noqa: E402  # the pin above must come first
+
+# Inherits Hypothesis' own choice for CI (derandomised there), so a red build can be repeated.
+settings.register_profile("backsweep", settings(deadline=None), print_blob=True)
+settings.load_profile("backsweep")
