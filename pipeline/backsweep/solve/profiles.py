@@ -34,7 +34,6 @@ class Profile:
     kernel : solves a batch of windows; None where it is made from another profile (barbell).
     summary : one line for people.
     source : paper or definition.
-    trained : whether it looks at training rows at all.
     needs_returns : whether it needs the training returns themselves, not only their moments.
     competes : whether it can win a tournament.
     """
@@ -42,13 +41,12 @@ class Profile:
     kernel: Kernel | None
     summary: str
     source: str
-    trained: bool = True
     needs_returns: bool = False
     competes: bool = True
 
 
 PROFILES: Mapping[str, Profile] = {
-    "equal_weight": Profile(equal_weight.solve, "the same weight in every asset", "DeMiguel, Garlappi, Uppal 2009", trained=False),
+    "equal_weight": Profile(equal_weight.solve, "the same weight in every asset", "DeMiguel, Garlappi, Uppal 2009"),
     "inverse_volatility": Profile(inverse_volatility.solve, "weights in proportion to 1 / volatility", "Leote de Carvalho, Lu, Moulin 2012"),
     "min_variance": Profile(min_variance.solve, "the least variance, long only", "Markowitz 1952"),
     "max_sharpe": Profile(max_sharpe.solve, "the highest expected Sharpe ratio", "Tobin 1958; Sharpe 1966"),
@@ -59,8 +57,8 @@ PROFILES: Mapping[str, Profile] = {
     "nco": Profile(nco.solve, "nested clustered optimisation, minimum variance", "Lopez de Prado 2019"),
     "min_cvar": Profile(min_cvar.solve, "the least conditional value at risk", "Rockafellar, Uryasev 2000", needs_returns=True),
     "barbell": Profile(None, "a core profile beside a sleeve of the best-scored assets", "Taleb 2012", needs_returns=True),
-    "market": Profile(equal_weight.solve, "equal weight of data.benchmark's symbols", "definition", trained=False, competes=False),
-    "benchmark": Profile(equal_weight.solve, "equal weight of the eligible universe", "definition", trained=False, competes=False),
+    "market": Profile(equal_weight.solve, "equal weight of data.benchmark's symbols", "definition", competes=False),
+    "benchmark": Profile(equal_weight.solve, "equal weight of the eligible universe", "definition", competes=False),
 }  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from backsweep.arrays import Boolean, Float, Integer, Returns, Weights, Windows
+from backsweep.eligibility import UNTRAINED_PROFILES, eligible_assets
 from backsweep.errors import NumericError
 from backsweep.solve import covariance as covariances
 from backsweep.solve import expected_returns
-from backsweep.solve.eligibility import Batch, batches, eligible_assets
+from backsweep.solve.batching import Batch, batches
 from backsweep.solve.limits import build_constraints, market_betas
 from backsweep.solve.problem import Problem, Solution
 from backsweep.solve.profiles import PROFILES, kernel_of
@@ -34,8 +35,8 @@ def solve_run(solves: Sequence[Solve], windows: Windows, returns: Returns, timer
     whose estimates or weights do not exist, is a failure with its reason; the others are solved.
     """
     columns = solves[0].columns
-    trained = PROFILES[solves[0].profile].trained
-    eligible = eligible_assets(returns, windows, columns, trained=trained)
+    trained = solves[0].profile not in UNTRAINED_PROFILES
+    eligible = eligible_assets(returns, windows, solves[0].profile, columns)
     shape = (len(windows), len(columns))
     states = [_Target(np.full(shape, np.nan), np.full(len(windows), np.nan), {}) for _ in solves]
     lengths = windows.train_stop - windows.train_start if trained else np.zeros(len(windows), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which assets take part in which window, and how a unit's windows are batched."""
+"""How the windows of a unit are batched: those that hold the same assets, in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backsweep.arrays import Boolean, Integer, Returns, Windows
+from backsweep.arrays import Boolean, Integer
 
-__all__ = ["Batch", "batches", "eligible_assets"]
+__all__ = ["Batch", "batches"]
 
 BATCH_VALUES = 4_194_304  # float64 values of the largest array of a batch: 32 MiB
 
@@ -26,26 +26,6 @@ class Batch:
 
     rows: Integer
     assets: Integer
-
-
-def eligible_assets(returns: Returns, windows: Windows, columns: Integer, *, trained: bool) -> Boolean:
-    """Return (B, n) whether each of `columns` takes part in each window.
-
-    An asset takes part where its training rows are complete and it is a member on the decision row. A profile that
-    needs no training (`trained` False) asks for a price on the decision row instead. Benchmark columns are never
-    members; they take part where the profile holds the benchmark itself.
-    """
-    decision = windows.decision
-    is_benchmark = np.isin(columns, returns.benchmark)
-    member = returns.member[np.ix_(decision, columns)] | is_benchmark
-    if not trained:
-        return member & returns.tradable[np.ix_(decision, columns)]
-    missing = np.isnan(returns.estimation[:, columns])
-    if not missing.any():
-        return member
-    gaps = np.zeros((len(missing) + 1, len(columns)), dtype=np.int64)
-    np.cumsum(missing, axis=0, out=gaps[1:])
-    return member & (gaps[windows.train_stop] == gaps[windows.train_start])
 
 
 def batches(eligible: Boolean, lengths: Integer, columns: Integer) -> Iterator[Batch]:
