@@ -74,14 +74,18 @@ class ProcessExecutor:
             self._processes, mp_context=multiprocessing.get_context("spawn")
         )
         running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]] = {}
+        finished = False
         try:
             while True:
                 while len(running) < self._processes * IN_FLIGHT_PER_PROCESS:
                     item = waiting.popleft() if waiting else next(source, None)
                     if item is None:
                         break
-                    running[pool.submit(work, item[1])] = item
+                    waiting.appendleft(item)  # so that it is not lost where the pool breaks at this submission
+                    future = pool.submit(work, item[1])
+                    running[future] = waiting.popleft()
                 if not running:
+                    finished = True
                     return
                 done, _ = concurrent.futures.wait(
                     running, timeout=self._timeout_seconds, return_when=concurrent.futures.FIRST_COMPLETED
@@ -95,8 +99,9 @@ class ProcessExecutor:
         except BrokenProcessPool:
             lost.extend((index, block, losses + 1) for index, block, losses in running.values())
         finally:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()  # a hung child must not outlive its sweep
+            if not finished:
+                for process in list((pool._processes or {}).values()):
+                    process.kill()  # a hung child must not outlive its sweep
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _timed_out(self, running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]]) -> str:
