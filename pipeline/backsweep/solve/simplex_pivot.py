@@ -1,0 +1,341 @@
+"""One pivot of the bounded simplex, on every window of a batch: price, direction, line search, exchange.
+
+The theory is in `bounded_simplex`. What is inverted is
+
+    K = [[0, 1'], [1, R_TS]],      K (threshold, w_S) = (net - sum of the other weights, -R_T w of the others)
+
+with T the tight scenarios (rows) and S the basic assets (columns), each in a slot of its own; empty slots
+are zero rows and columns of the inverse, so that each of the four kinds of exchange (asset or scenario
+enters, asset or scenario blocks) is the same rank-one update.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backsweep.arrays import Boolean, Float, Integer
+
+__all__ = ["REST", "TAIL", "TIGHT", "Box", "Entering", "Tableau", "pivot", "polish", "price"]
+
+REST, TAIL, TIGHT = 0, 1, 2
+"""Where a scenario stands: its loss under the threshold, beyond it, or at it."""
+
+OPTIMAL = 1e-12
+"""Largest reduced cost (in mean |return|) or excess probability that counts as none."""
+STALLED = 8
+"""Every so many pivots in a row without progress the window is shaken."""
+SHAKE = 1e-7
+"""Size of the shaking, in mean |return| for losses and in wealth for weights."""
+HOPELESS = 400
+"""Pivots in a row without progress after which a window counts as broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Bounds of each weight, (N,), infinity allowed above, the sum of the weights and the size k of the tail."""
+
+    lower: Float
+    upper: Float
+    net: float
+    tail_rows: float
+
+
+@dataclass(slots=True)
+class Tableau:
+    """Where A windows stand, looking at P scenarios each and with M slots for the basis.
+
+    Parameters
+    ----------
+    rows : (A, P, N) returns of the scenarios looked at.
+    state : (A, P) REST, TAIL or TIGHT.
+    slack : (A, P) loss less the threshold.
+    weights : (A, N); the basic ones lie between their bounds, the others at one.
+    basic : (A, N) bool.
+    threshold : (A,) the value at risk.
+    scale : (A,) mean |return|, the unit of tolerances.
+    asset_slot, row_slot : (A, M) the asset, the scenario in each slot; -1 where empty.
+    inverse : (A, M + 1, M + 1) of K: row 0 is the threshold's, column 0 the budget's.
+    tight : (A, M + 1, N) returns of the tight scenarios, after a row of ones.
+    stalls : (A,) pivots since the last progress.
+    broken : (A,) bool, True where arithmetic gave out.
+    """
+
+    rows: Float
+    state: NDArray[np.int8]
+    slack: Float
+    weights: Float
+    basic: Boolean
+    threshold: Float
+    scale: Float
+    asset_slot: Integer
+    row_slot: Integer
+    inverse: Float
+    tight: Float
+    stalls: Integer
+    broken: Boolean
+
+    def take(self, windows: Boolean) -> Tableau:
+        """Return a copy with only the marked windows."""
+        return Tableau(*(getattr(self, field.name)[windows] for field in fields(self)))
+
+    def join(self, other: Tableau) -> Tableau:
+        """Return a tableau of these windows and then those of `other`."""
+        return Tableau(
+            *(np.concatenate([getattr(self, field.name), getattr(other, field.name)]) for field in fields(self))
+        )
+
+    def widen(self, slots: int) -> None:
+        """Make room for `slots` more assets and scenarios in the basis."""
+        beside, after = ((0, 0), (0, slots)), ((0, 0), (0, slots), (0, 0))
+        self.asset_slot = np.pad(self.asset_slot, beside, constant_values=-1)
+        self.row_slot = np.pad(self.row_slot, beside, constant_values=-1)
+        self.inverse = np.pad(self.inverse, ((0, 0), (0, slots), (0, slots)))
+        self.tight = np.pad(self.tight, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Entering:
+    """What leaves its bound in each window: an asset (below N) or the scenario of slot (index - N).
+
+    Parameters
+    ----------
+    index : (A,) which one.
+    sign : (A,) +1 where the weight grows or the scenario joins the tail, -1 the other way.
+    slope : (A,) change of the objective a step, negative; 0 where the vertex is optimal.
+    direction : (A, M + 1) change of threshold and basic weights a step.
+    probability : (A, M) q of the tight scenarios, by slot.
+    """
+
+    index: Integer
+    sign: Float
+    slope: Float
+    direction: Float
+    probability: Float
+
+
+def _products(left: Float, right: Float) -> Float:
+    """Row vectors times matrices, window by window: (A, X), (A, X, Y) -> (A, Y)."""
+    return np.matmul(left[:, None, :], right)[:, 0, :]
+
+
+def _pick(array: NDArray[np.generic], index: Integer) -> NDArray[np.generic]:
+    """One element of each row: (A, X), (A,) -> (A,)."""
+    return array[np.arange(len(index)), index]
+
+
+def price(tableau: Tableau, box: Box) -> Entering:
+    """Choose what enters in each window by the steepest edge; ties go to the lowest index."""
+    assets = tableau.rows.shape[2]
+    cap = 1.0 / box.tail_rows
+    tail = tableau.state == TAIL
+    cost = _products(tail * -cap, tableau.rows)
+    used = tableau.asset_slot >= 0
+    gradient = np.empty(tableau.inverse.shape[:2])
+    gradient[:, 0] = 1.0 - tail.sum(axis=1) * cap
+    gradient[:, 1:] = np.where(used, np.take_along_axis(cost, tableau.asset_slot, axis=1), 0.0)
+    dual = _products(gradient, tableau.inverse)
+    probability = dual[:, 1:]
+    reduced = cost - _products(dual, tableau.tight)
+    edges = np.matmul(tableau.inverse, tableau.tight)
+
+    at_upper = tableau.weights >= box.upper
+    gain = np.where(at_upper, reduced, -reduced)
+    gain[tableau.basic] = 0.0
+    excess = np.where(tableau.row_slot >= 0, np.maximum(-probability, probability - cap), 0.0)
+    scale = tableau.scale[:, None]
+    size = np.concatenate(
+        [
+            np.einsum("amn,amn->an", edges[:, 1:], edges[:, 1:]) + 1.0,
+            np.einsum("amn,amn->an", tableau.inverse[:, 1:, 1:], tableau.inverse[:, 1:, 1:]) + 1e-30,
+        ],
+        axis=1,
+    )
+    improving = np.concatenate([gain > OPTIMAL * scale, excess > OPTIMAL], axis=1)
+    gains = np.concatenate([gain, excess], axis=1)
+    merit = np.where(improving, gains / np.sqrt(size), 0.0)
+    index = merit.argmax(axis=1)
+
+    windows = np.arange(len(index))
+    slot = np.maximum(index - assets, 0)
+    asset = np.minimum(index, assets - 1)
+    is_asset = index < assets
+    up = np.where(is_asset, ~_pick(at_upper, asset), _pick(probability, slot) > cap)
+    sign = np.where(up, 1.0, -1.0)
+    edge = np.where(is_asset[:, None], edges[windows, :, asset], tableau.inverse[windows, :, slot + 1])
+    optimal = _pick(merit, index) <= 0.0
+    slope = np.where(optimal, 0.0, -_pick(gains, index))
+    return Entering(index, sign, slope, np.where(optimal, 0.0, -sign)[:, None] * edge, probability)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Where the line search stopped: step (A,), asset (A,) or scenario (A,), which of them, rates."""
+
+    step: Float
+    by_asset: Boolean
+    asset: Integer
+    scenario: Integer
+    passed: Boolean
+    move: Float
+    drift: Float
+    lost: Boolean
+
+
+def _search(tableau: Tableau, entering: Entering, box: Box) -> _Block:
+    """Walk along the edge past scenarios that change sides until the slope is no longer negative."""
+    windows = np.arange(len(entering.index))
+    assets = tableau.weights.shape[1]
+    live = entering.slope < 0.0
+    move = np.zeros((len(windows), assets + 1))  # the last column takes what empty slots would write
+    np.put_along_axis(move, np.where(tableau.asset_slot < 0, assets, tableau.asset_slot), entering.direction[:, 1:], 1)
+    enters = live & (entering.index < assets)
+    move[windows[enters], entering.index[enters]] = entering.sign[enters]
+    move = move[:, :assets]
+    drift = -np.matmul(tableau.rows, move[:, :, None])[:, :, 0] - entering.direction[:, :1]
+
+    size = np.abs(drift)
+    floor = 1e-11 * size.max(axis=1, keepdims=True)
+    crosses = np.where(tableau.state == TAIL, drift < -floor, (tableau.state == REST) & (drift > floor))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.where(crosses, np.abs(tableau.slack) / size, np.inf)
+        room = np.where(move < 0.0, tableau.weights - box.lower, box.upper - tableau.weights)
+        reach = np.maximum(room, 0.0) / np.abs(move)
+    reach[np.abs(move) <= 1e-12 * np.abs(move).max(axis=1, keepdims=True)] = np.inf
+    order = np.argsort(steps, axis=1)
+    ascending = np.take_along_axis(steps, order, axis=1)
+    rise = np.take_along_axis(np.where(crosses, size, 0.0), order, axis=1)
+    slope = entering.slope[:, None] + np.cumsum(rise, axis=1) / box.tail_rows
+    stops = (slope >= -1e-14 * np.abs(entering.slope[:, None])) & np.isfinite(ascending)
+    stop = np.where(stops.any(axis=1), stops.argmax(axis=1), len(order[0]) - 1)
+    scenario_step = np.where(stops.any(axis=1), _pick(ascending, stop), np.inf)
+    asset = reach.argmin(axis=1)
+    asset_step = _pick(reach, asset)
+    by_asset = asset_step < scenario_step
+    step = np.where(by_asset, asset_step, scenario_step)
+    lost = live & ~np.isfinite(step)
+    step = np.where(live & ~lost, step, 0.0)
+    count = np.where(by_asset, (ascending < asset_step[:, None]).sum(axis=1), stop)
+    passed = np.zeros(steps.shape, dtype=np.bool_)
+    np.put_along_axis(passed, order, np.arange(steps.shape[1]) < count[:, None], axis=1)
+    passed[~live | lost] = False
+    return _Block(step, by_asset, asset, _pick(order, stop), passed, move, drift, lost)
+
+
+def pivot(tableau: Tableau, entering: Entering, box: Box) -> None:
+    """Move every window that has something entering to the next vertex, in place."""
+    if not (tableau.asset_slot < 0).any(axis=1).all() or not (tableau.row_slot < 0).any(axis=1).all():
+        tableau.widen(8)
+        entering = price(tableau, box)
+    block = _search(tableau, entering, box)
+    tableau.broken |= block.lost
+    tableau.weights += block.step[:, None] * block.move
+    tableau.slack += block.step[:, None] * block.drift
+    tableau.threshold += block.step * entering.direction[:, 0]
+    tableau.state[block.passed] = TAIL - tableau.state[block.passed]
+    progress = block.step * -entering.slope > 1e-15 * tableau.scale
+    tableau.stalls = np.where(progress, 0, tableau.stalls + 1)
+    tableau.broken |= tableau.stalls > HOPELESS
+    windows = np.flatnonzero((entering.slope < 0.0) & ~block.lost)
+    index, asset = entering.index[windows], block.asset[windows]
+    flips = block.by_asset[windows] & (index == asset)
+    bound = np.where(block.move[windows, asset] < 0.0, box.lower[asset], box.upper[asset])
+    stopped = block.by_asset[windows]
+    tableau.weights[windows[stopped], asset[stopped]] = bound[stopped]
+    _exchange(tableau, entering, block, windows[~flips])
+    _shake(tableau, windows[tableau.stalls[windows] % STALLED == STALLED - 1])
+
+
+def _shake(tableau: Tableau, windows: Integer) -> None:
+    """Push ties apart by small fixed amounts, so that a degenerate vertex is left; `polish` takes them back.
+
+    The dual of the vertex found does not depend on the amounts, so the answer stays exact.
+    """
+    if not len(windows):
+        return
+    assets, looked = tableau.weights.shape[1], tableau.state.shape[1]
+    spread = 1.0 + (np.arange(1, looked + assets + 1) * 0.6180339887498949) % 1.0
+    away = np.choose(tableau.state[windows], [-1.0, 1.0, 0.0])
+    tableau.slack[windows] += away * (SHAKE * tableau.scale[windows, None] * spread[:looked])
+    tableau.weights[windows] += tableau.basic[windows] * (SHAKE * spread[looked:])
+
+
+def _exchange(tableau: Tableau, entering: Entering, block: _Block, windows: Integer) -> None:
+    """Update the basis of `windows` by the one rank-one formula and record who is in it."""
+    assets = tableau.weights.shape[1]
+    index, sign = entering.index[windows], entering.sign[windows]
+    asset, scenario = block.asset[windows], block.scenario[windows]
+    enters, leaves = index < assets, block.by_asset[windows]
+    every = np.arange(len(windows))
+    inverse = tableau.inverse[windows]
+    asset_slot, row_slot = tableau.asset_slot[windows], tableau.row_slot[windows]
+    column = np.where(leaves, (asset_slot == asset[:, None]).argmax(axis=1), (asset_slot < 0).argmax(axis=1))
+    freed = np.maximum(index - assets, 0)
+    row = np.where(enters, (row_slot < 0).argmax(axis=1), freed)
+
+    left = -sign[:, None] * entering.direction[windows]
+    left[every[enters], column[enters] + 1] -= 1.0
+    returns = tableau.rows[windows, scenario]
+    member = np.empty((len(windows), inverse.shape[1]))
+    member[:, 0] = 1.0
+    member[:, 1:] = np.where(asset_slot < 0, 0.0, np.take_along_axis(returns, asset_slot, axis=1))
+    right = np.where(leaves[:, None], inverse[every, column + 1], _products(member, inverse))
+    right[every[~leaves], row[~leaves] + 1] -= 1.0
+    rate = np.where(leaves, block.move[windows, asset], -block.drift[windows, scenario])
+    inverse += (sign / rate)[:, None, None] * (left[:, :, None] * right[:, None, :])
+    shrinks = every[leaves & ~enters]
+    inverse[shrinks, column[shrinks] + 1] = 0.0
+    inverse[shrinks, :, row[shrinks] + 1] = 0.0
+    tableau.inverse[windows] = inverse
+
+    gone, come = windows[leaves], windows[enters]
+    tableau.basic[gone, asset[leaves]] = False
+    tableau.asset_slot[gone, column[leaves]] = -1
+    tableau.basic[come, index[enters]] = True
+    tableau.asset_slot[come, column[enters]] = index[enters]
+    relaxed = windows[~enters]
+    side = np.where(sign[~enters] > 0.0, TAIL, REST)
+    tableau.state[relaxed, tableau.row_slot[relaxed, freed[~enters]]] = side
+    tableau.row_slot[relaxed, freed[~enters]] = -1
+    tableau.tight[relaxed, freed[~enters] + 1] = 0.0
+    met = windows[~leaves]
+    tableau.state[met, scenario[~leaves]] = TIGHT
+    tableau.slack[met, scenario[~leaves]] = 0.0
+    tableau.row_slot[met, row[~leaves]] = scenario[~leaves]
+    tableau.tight[met, row[~leaves] + 1] = returns[~leaves]
+
+
+def polish(tableau: Tableau, box: Box) -> None:
+    """Remove the rounding of the updates: inverse by Newton-Schulz, then weights, threshold and slacks."""
+    columns, members = tableau.asset_slot >= 0, tableau.row_slot >= 0
+    matrix = np.zeros_like(tableau.inverse)
+    matrix[:, 0, 1:] = columns
+    matrix[:, 1:, 0] = members
+    picked = np.take_along_axis(tableau.tight[:, 1:], np.maximum(tableau.asset_slot, 0)[:, None, :], axis=2)
+    matrix[:, 1:, 1:] = np.where(columns[:, None, :], picked, 0.0)
+    for _ in range(2):
+        tableau.inverse = 2.0 * tableau.inverse - tableau.inverse @ (matrix @ tableau.inverse)
+    defect = tableau.inverse @ matrix
+    diagonal = np.arange(1, len(matrix[0]))
+    defect[:, diagonal, diagonal] -= columns
+    defect[:, 0, 0] -= 1.0
+    tableau.broken |= ~(np.abs(defect).max(axis=(1, 2)) < 1e-9)
+
+    others = np.where(tableau.basic, 0.0, tableau.weights)
+    target = -np.matmul(tableau.tight, others[:, :, None])[:, :, 0]
+    target[:, 0] += box.net
+    solution = _products(target, tableau.inverse.transpose(0, 2, 1))
+    residual = target - _products(solution, matrix.transpose(0, 2, 1))
+    solution += _products(residual, tableau.inverse.transpose(0, 2, 1))
+    padded = np.concatenate([others, np.zeros((len(others), 1))], axis=1)
+    np.put_along_axis(padded, np.where(columns, tableau.asset_slot, others.shape[1]), solution[:, 1:], 1)
+    tableau.weights = np.clip(padded[:, :-1], box.lower, box.upper)
+    tableau.broken |= np.abs(tableau.weights - padded[:, :-1]).max(axis=1) > 1e-12
+    tableau.threshold = solution[:, 0]
+    slack = -np.matmul(tableau.rows, tableau.weights[:, :, None])[:, :, 0] - solution[:, :1]
+    tableau.slack = np.where(tableau.state == TIGHT, 0.0, slack)
+    wrong = np.abs(slack) > 1e-9 * tableau.scale[:, None]
+    moved = wrong & (tableau.state != TIGHT)
+    tableau.state = np.where(moved, np.where(slack > 0.0, TAIL, REST), tableau.state).astype(np.int8)
