@@ -43,11 +43,14 @@ class Vertices:
     weights : (B, N) float64, the optimal vertex.
     tail : (B, L) float64, the dual: the worst-case probabilities q of the scenarios.
     settled : (B,) bool, False where the pivots did not come to an end; such a row is zero.
+    unique : (B,) bool, True where the dual proves that no other portfolio is optimal: every asset and
+        scenario outside the basis has a price of its own.
     """
 
     weights: Float
     tail: Float
     settled: Boolean
+    unique: Boolean
 
 
 @dataclass(slots=True)
@@ -81,11 +84,12 @@ def minimise(returns: Float, box: Box) -> Vertices:
     chunk = max(1, (1 << 22) // (kept * assets))
     weights = np.zeros((windows, assets))
     tail = np.zeros((windows, rows))
-    settled = np.zeros(windows, dtype=np.bool_)
+    settled, unique = np.zeros(windows, dtype=np.bool_), np.zeros(windows, dtype=np.bool_)
     for start in range(0, windows, chunk):
         part = slice(start, start + chunk)
-        _minimise_chunk(returns[part], box, kept, Vertices(weights[part], tail[part], settled[part]))
-    return Vertices(weights, tail, settled)
+        result = Vertices(weights[part], tail[part], settled[part], unique[part])
+        _minimise_chunk(returns[part], box, kept, result)
+    return Vertices(weights, tail, settled, unique)
 
 
 def _minimise_chunk(returns: Float, box: Box, kept: int, result: Vertices) -> None:
@@ -200,6 +204,7 @@ def _record(ready: _Search, entering: Entering, complete: Boolean, box: Box, res
     result.weights[window] = tableau.weights[complete]
     result.tail[window] = tail[complete]
     result.settled[window] = True
+    result.unique[window] = entering.unique[complete]
 
 
 def _look_again(returns: Float, ready: _Search, short: Boolean, slack: Float) -> None:

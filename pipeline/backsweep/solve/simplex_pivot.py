@@ -29,6 +29,8 @@ STALLED = 8
 """Every so many pivots in a row without progress the window is shaken."""
 SHAKE = 1e-7
 """Size of the shaking, in mean |return| for losses and in wealth for weights."""
+STRICT = 1e-9
+"""From this reduced cost or distance of a probability to its bounds on, in the same units, it has a price."""
 HOPELESS = 400
 """Pivots in a row without progress after which a window counts as broken."""
 
@@ -107,6 +109,7 @@ class Entering:
     slope : (A,) change of the objective a step, negative; 0 where the vertex is optimal.
     direction : (A, M + 1) change of threshold and basic weights a step.
     probability : (A, M) q of the tight scenarios, by slot.
+    unique : (A,) bool, True where an optimal vertex is proven to be the only one.
     """
 
     index: Integer
@@ -114,6 +117,7 @@ class Entering:
     slope: Float
     direction: Float
     probability: Float
+    unique: Boolean
 
 
 def _products(left: Float, right: Float) -> Float:
@@ -167,7 +171,9 @@ def price(tableau: Tableau, box: Box) -> Entering:
     edge = np.where(is_asset[:, None], edges[windows, :, asset], tableau.inverse[windows, :, slot + 1])
     optimal = _pick(merit, index) <= 0.0
     slope = np.where(optimal, 0.0, -_pick(gains, index))
-    return Entering(index, sign, slope, np.where(optimal, 0.0, -sign)[:, None] * edge, probability)
+    unique = (tableau.basic | (gain < -STRICT * scale)).all(axis=1)
+    unique &= ((tableau.row_slot < 0) | (excess < -STRICT)).all(axis=1)
+    return Entering(index, sign, slope, np.where(optimal, 0.0, -sign)[:, None] * edge, probability, unique)
 
 
 @dataclass(frozen=True, slots=True)
