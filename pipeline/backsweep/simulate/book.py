@@ -1,0 +1,262 @@
+"""Keeps the book of one walk-forward: positions set at decision rows, drift, trades, shorts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from backsweep.arrays import Float, Returns, Windows, read_only
+from backsweep.errors import InvariantError, SolveError
+from backsweep.simulate.openings import Segments, Settled, bound, settle
+from backsweep.simulate.path import Path, stop_at_ruin
+from backsweep.simulate.stretches import Stretch, stretches
+
+__all__ = ["OnFailure", "Rule", "positions", "simulate"]
+
+Rule = Literal["window", "daily"]
+OnFailure = Literal["hold", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    """One stretch of the book: per row (K, S), and the drifted weights (N,) it ends with."""
+
+    gross: Float
+    traded: Float
+    short: Float
+    closing: Float
+
+
+def simulate(weights: Float, windows: Windows, returns: Returns, rule: Rule, on_failure: OnFailure = "fail") -> Path:
+    """Simulate target weights over all test rows, because what was decided is not what is held.
+
+    Positions are set at the close of row test_start - 1, so that the first test row earns them and
+    carries their cost. `window`: buy and hold to the next window. `daily`: back to target at every
+    close. Cash, 1 - sum(w), earns the riskless return (and pays it where it is negative).
+
+    - An asset that cannot be traded at a close keeps its drifted weight f. With target t, the
+      tradable targets are multiplied by (1 - sum f) / (1 - sum t), sums over such assets, so that a
+      fully invested target stays fully invested. They are not where 1 - sum t is 0 or less (there
+      is nothing to scale), nor where the target holds a short (that could lever it without bound;
+      cash takes the difference); and they are never turned into shorts: the factor is at least 0.
+    - A delisted asset earns its delisting return on delisted_row and is cash from that close on. It
+      is not traded and costs nothing.
+    - A failed window (NaN) under `hold` does not trade: what is held drifts through it, under `daily`
+      too; before the first purchase all is cash.
+    - When wealth falls to nothing (1e-12 of the row before, or under 0) the book is closed: that
+      row's return is at or under -1, returns, trades and shorts after it are 0.
+
+    Parameters
+    ----------
+    weights : (K, N) float64, fractions of wealth, in the columns of `Returns.symbols`; a row of
+        NaN is a failed window. No row may be NaN in part.
+    windows : the walk-forward; consecutive windows meet.
+    returns : the data set.
+    rule : "window" or "daily".
+    on_failure : "hold" or "fail", what a failed window does.
+
+    Returns
+    -------
+    Path over rows test_start[0] to test_stop[-1] (T' of them), simple returns as fractions.
+
+    NaN policy: NaN weights are failed windows; no NaN comes out.
+
+    Raises
+    ------
+    SolveError : a window failed and `on_failure` is "fail".
+    InvariantError : shapes, windows or weights that no earlier stage may hand over.
+
+    Source : DESIGN section 7; against money and shares counted row by row in
+    tests/property/test_simulate_money.py and against bt 1.1 in tests/reference/test_simulate_bt.py.
+    """
+    _check(weights, windows, returns, rule, on_failure)
+    keep = _window_pages if rule == "window" else _daily_pages
+    start, rows = int(windows.test_start[0]), int(windows.test_stop[-1] - windows.test_start[0])
+    gross, traded, short = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    held = np.zeros(weights.shape[1])
+    # After a ruin the arithmetic of the same stretch goes on with wealth 0; those rows are cut off.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for stretch in stretches(windows, returns):
+            pages = keep(stretch, weights[stretch.windows], held)
+            part = slice(stretch.start - start, stretch.start - start + stretch.cash.size)
+            gross[part] = pages.gross.reshape(-1)
+            traded[part] = pages.traded.reshape(-1)
+            short[part] = pages.short.reshape(-1)
+            held = pages.closing
+            ruined = stop_at_ruin(gross[: part.stop])
+            if ruined is not None:
+                traded[ruined + 1 :] = 0.0
+                short[ruined + 1 :] = 0.0
+                held = np.zeros_like(held)
+                break
+        else:
+            ruined = None
+    return Path(start, read_only(gross), read_only(traded), read_only(short), read_only(held), ruined)
+
+
+def positions(weights: Float, windows: Windows, returns: Returns, rule: Rule, on_failure: OnFailure = "fail") -> Float:
+    """Return what `simulate` held, because a researcher asks what the portfolio was on a day.
+
+    Parameters
+    ----------
+    weights, windows, returns, rule, on_failure : as for `simulate`.
+
+    Returns
+    -------
+    (T', N) float64, each asset's drifted weight at the close of each test row, before any trade at
+    that close, as a fraction of wealth; the rest is cash. 0 from the row an asset delists on, and 0
+    from the row of a ruin on.
+
+    NaN policy: as `simulate`.
+
+    Raises
+    ------
+    SolveError, InvariantError : as `simulate`.
+
+    Source : DESIGN section 6, `open(...).positions(id)`; tests/property/test_simulate_money.py.
+    """
+    path = simulate(weights, windows, returns, rule, on_failure)
+    drift = _window_drift if rule == "window" else _daily_drift
+    held = np.zeros((len(path.gross), weights.shape[1]))
+    before = np.zeros(weights.shape[1])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for stretch in stretches(windows, returns):
+            drifted = drift(stretch, weights[stretch.windows], before)
+            held[stretch.start - path.start :][: len(drifted)] = drifted
+            before = drifted[-1]
+    if path.ruined_row is not None:
+        held[path.ruined_row :] = 0.0
+    return held
+
+
+def _window_pages(stretch: Stretch, targets: Float, before: Float) -> _Pages:
+    """Buy and hold inside each window; see `simulate`."""
+    settled, growth, wealth = _hold(stretch, targets, before)
+    count, length = wealth.shape
+    gross = np.empty((count, length))
+    gross[:, 0] = wealth[:, 0] - 1.0
+    gross[:, 1:] = wealth[:, 1:] / wealth[:, :-1] - 1.0
+    traded = np.zeros((count, length))
+    traded[:, 0] = _trades(settled, before)
+    short = np.zeros((count, length))
+    shorts = np.minimum(settled.opening, 0.0)
+    if shorts.any():
+        end_rows = stretch.open_rows.reshape(-1) + 1
+        gone = stretch.cash_at_close(end_rows)
+        if gone is not None:
+            growth = np.where(gone.reshape(growth.shape), 0.0, growth)
+        short[:, 0] = np.abs(shorts.sum(axis=1))
+        short[:, 1:] = np.abs(np.matmul(growth[:, :-1], shorts[:, :, None])[:, :, 0] / wealth[:, :-1])
+    return _Pages(gross, traded, short, settled.closing[-1])
+
+
+def _daily_pages(stretch: Stretch, targets: Float, before: Float) -> _Pages:
+    """Trade back to target at every close; see `simulate`."""
+    count, length, _ = stretch.simulation.shape
+    settled = _hold_days(stretch, targets, before)
+    if settled is not None:
+        short = np.abs(np.minimum(settled.opening, 0.0).sum(axis=1))
+        return _Pages(settled.wealth - 1.0, _trades(settled, before), short, settled.closing[-1])
+    column = targets[:, :, None]
+    cash = 1.0 - targets.sum(axis=1)
+    gross = np.matmul(stretch.simulation, column)[:, :, 0] + cash[:, None] * stretch.cash
+    closing = targets * (1.0 + stretch.simulation[:, -1]) / (1.0 + gross[:, -1:])
+    gone = stretch.cash_at_close(stretch.open_rows[:, -1] + 1)
+    if gone is not None:
+        closing[gone] = 0.0
+    # w - w (1 + r) / (1 + g) = w (g - r) / (1 + g): the trade back to target at the close of a row.
+    away = np.subtract(gross[:, :-1, None], stretch.simulation[:, :-1])
+    np.abs(away, out=away)
+    traded = np.empty((count, length))
+    traded[:, 0] = np.abs(targets - np.vstack([before, closing[:-1]])).sum(axis=1)
+    traded[:, 1:] = np.matmul(away, np.abs(column))[:, :, 0] / (1.0 + gross[:, :-1])
+    short = np.repeat(np.abs(np.minimum(targets, 0.0).sum(axis=1)), length)
+    return _Pages(gross, traded, short, closing[-1])
+
+
+def _hold(stretch: Stretch, targets: Float, before: Float) -> tuple[Settled, Float, Float]:
+    """Return positions set, growth (K, S, N) and wealth (K, S) per unit at the window's opening."""
+    length = stretch.simulation.shape[1]
+    # Rows first in memory: a running product over S is then S products of whole (K, N) planes.
+    planes = np.add(stretch.simulation.transpose(1, 0, 2), 1.0, order="C")
+    cash_growth = np.multiply.accumulate(1.0 + stretch.cash, axis=1)
+    for s in range(1, length):
+        planes[s] *= planes[s - 1]
+    segments = Segments(
+        planes[-1],
+        cash_growth[:, -1],
+        stretch.tradable[:, 0],
+        stretch.cash_at_close(stretch.open_rows[:, 0]),
+        stretch.cash_at_close(stretch.open_rows[:, -1] + 1),
+    )
+    settled = settle(targets, segments, before, bound(targets, segments, before))
+    growth = planes.transpose(1, 0, 2)
+    cash = 1.0 - settled.opening.sum(axis=1)
+    wealth = np.matmul(growth, settled.opening[:, :, None])[:, :, 0] + cash[:, None] * cash_growth
+    return settled, growth, wealth
+
+
+def _hold_days(stretch: Stretch, targets: Float, before: Float) -> Settled | None:
+    """Return the book of a stretch row by row; None where every row opens at its target."""
+    if stretch.tradable.all() and not np.isnan(targets[:, 0]).any():
+        return None
+    segments, expanded = _days(stretch, targets)
+    bounded = bound(expanded, segments, before)
+    return settle(expanded, segments, before, bounded) if bounded.any() else None
+
+
+def _days(stretch: Stretch, targets: Float) -> tuple[Segments, Float]:
+    """Return a stretch's rows as segments, and the target (K * S, N) of each."""
+    length, assets = stretch.simulation.shape[1:]
+    open_rows = stretch.open_rows.reshape(-1)
+    segments = Segments(
+        1.0 + stretch.simulation.reshape(-1, assets),
+        1.0 + stretch.cash.reshape(-1),
+        stretch.tradable.reshape(-1, assets),
+        stretch.cash_at_close(open_rows),
+        stretch.cash_at_close(open_rows + 1),
+    )
+    return segments, np.repeat(targets, length, axis=0)
+
+
+def _window_drift(stretch: Stretch, targets: Float, before: Float) -> Float:
+    """Return (K * S, N) drifted weights at each close under `window`."""
+    settled, growth, wealth = _hold(stretch, targets, before)
+    held = growth * settled.opening[:, None]
+    held /= wealth[:, :, None]
+    held = held.reshape(wealth.size, -1)
+    gone = stretch.cash_at_close(stretch.open_rows.reshape(-1) + 1)
+    if gone is not None:
+        held[gone] = 0.0
+    return held
+
+
+def _daily_drift(stretch: Stretch, targets: Float, before: Float) -> Float:
+    """Return (K * S, N) drifted weights at each close under `daily`."""
+    segments, expanded = _days(stretch, targets)
+    return settle(expanded, segments, before, bound(expanded, segments, before)).closing
+
+
+def _trades(settled: Settled, before: Float) -> Float:
+    """Return (J,) sum |w - w_drifted| at each opening."""
+    return np.asarray(np.abs(settled.opening - np.vstack([before, settled.closing[:-1]])).sum(axis=1))
+
+
+def _check(weights: Float, windows: Windows, returns: Returns, rule: str, on_failure: str) -> None:
+    """Raise where `simulate` cannot start."""
+    shape = (len(windows), len(returns.symbols))
+    if weights.shape != shape or shape[1] == 0:
+        raise InvariantError(f"weights must be (windows, assets) = {shape} with an asset; found {weights.shape}")
+    if rule not in ("window", "daily") or on_failure not in ("hold", "fail"):
+        raise InvariantError(
+            f"the rule must be window or daily, on_failure hold or fail; found {rule} and {on_failure}"
+        )
+    failed = np.isnan(weights).all(axis=1)
+    bad = ~failed & ~np.isfinite(weights).all(axis=1)
+    if bad.any():
+        raise InvariantError(f"the weights of window {int(bad.argmax())} are NaN or infinite in part")
+    if on_failure == "fail" and failed.any():
+        date = returns.dates[int(windows.test_start[int(failed.argmax())])]
+        raise SolveError(f"{failed.sum()} of {len(windows)} windows have no portfolio, the first is tested from {date}")
