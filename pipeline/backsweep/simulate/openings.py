@@ -11,7 +11,7 @@ import numpy as np
 
 from backsweep.arrays import Boolean, Float
 
-__all__ = ["Segments", "Settled", "settle"]
+__all__ = ["Segments", "Settled"]
 
 # Of a target whose untradable part leaves less than this to the tradable assets, nothing is scaled up:
 # what is left is a solver's rounding.

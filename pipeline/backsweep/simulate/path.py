@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backsweep.arrays import Float
 
-__all__ = ["RUIN", "Path", "net_returns", "ruined_row", "stop_at_ruin"]
+__all__ = ["Path", "net_returns", "ruined_row"]
 
 # Wealth at or under this fraction of the row before is none: weights that sum to 1 only up to
 # rounding must not leave 1e-16 of wealth behind that survives a -100 % day.

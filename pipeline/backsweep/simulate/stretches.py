@@ -10,7 +10,7 @@ import numpy as np
 from backsweep.arrays import Boolean, Float, Integer, Returns, Windows
 from backsweep.errors import InvariantError
 
-__all__ = ["Stretch", "stretches"]
+__all__ = ["Stretch"]
 
 # Numbers of one (K, S, N) block: 2 MiB of float64. 390 windows of 20 rows and 20 assets are one block
 # (0.32 ms a rule; blocks of half and a quarter: 0.38 and 0.43 ms), those of 500 assets take 16.
