@@ -18,9 +18,9 @@ from importlib import metadata
 from pathlib import Path
 from statistics import median
 
-from backsweep.settings import NUMERIC_VARIABLES
+from backsweep.settings import NUMERIC_VARIABLES, numeric_variables_are_pinned
 
-__all__ = ["ROOT", "Cost", "machine_line", "markdown_table", "medians", "publish", "run_child"]
+__all__ = ["ROOT", "Cost", "machine_line", "markdown_table", "medians", "publish", "restart_pinned", "run_child"]
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build" / "bench"
@@ -50,6 +50,13 @@ def run_child(command: Sequence[str], folder: Path = ROOT) -> tuple[Cost, str]:
     if child.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with exit code {child.returncode}:\n{text}")
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024), text
+
+
+def restart_pinned(module: str) -> None:
+    """Start this program again in the pinned numeric environment, unless it is in it: numpy is imported by now."""
+    if not numeric_variables_are_pinned():
+        command = [sys.executable, "-m", module, *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **NUMERIC_VARIABLES})
 
 
 def medians(costs: Sequence[Cost]) -> Cost:
