@@ -1,0 +1,1 @@
+"""From tables of prices or returns to the arrays of one data set: checked, aligned, hashed; no I/O."""
