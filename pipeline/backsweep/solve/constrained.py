@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from backsweep.arrays import Float
+from backsweep.arrays import Float, Integer
 from backsweep.errors import InvariantError
 from backsweep.solve.polytope import Polytope, build_polytope, explain_empty
 from backsweep.solve.problem import Constraints, Problem, Solution
@@ -14,8 +15,21 @@ from backsweep.solve.quadratic import BAR, Answer, Programme, solve_programme
 
 __all__ = ["maximise_ratio", "minimise_quadratic"]
 
+_RIDGE = 1e-7  # of the proximal steps where the Hessian (unit mean diagonal) is singular
+_DEFINITE = 1e-8  # smallest eigenvalue that needs no ridge
+_PROXIMAL_STEPS = 100
+_AIM = 1e-12
 _UNSETTLED = "no weights passed their certificate: the quadratic programme's residual stayed above 1e-10"
+_UNBOUNDED = "a portfolio that satisfies the constraints has no variance, so the ratio has no maximum"
 _MOVED = "with net 0 a turnover limit leaves the size of the portfolio undefined; state one or the other"
+
+
+class _Bounds(NamedTuple):
+    """low <= (x, rows x) <= high."""
+
+    rows: Float
+    low: Float
+    high: Float
 
 
 def minimise_quadratic(hessian: Float, gain: Float, problem: Problem) -> Solution:
@@ -35,7 +49,8 @@ def minimise_quadratic(hessian: Float, gain: Float, problem: Problem) -> Solutio
     Returns
     -------
     Solution : the certificate is the residual of `solve_programme`. Where H is singular the optimum may
-        not be unique; DAQP's is kept. An empty constraint set is a failed window that names its cause.
+        not be unique; the limit of proximal steps from zero is kept, near the one of least norm.
+        An empty constraint set is a failed window that names its cause.
 
     Source: Markowitz (1952) for the programme; the split is checked against a solver of the original problem in
     tests/unit/test_solve_constrained.py.
@@ -63,7 +78,8 @@ def maximise_ratio(hessian: Float, gain: Float, problem: Problem, hopeless: str)
 
     Returns
     -------
-    Solution : the certificate is that of the programme in y.
+    Solution : the certificate is that of the programme in y. A window in which some feasible portfolio has a
+        positive a'w and no variance failed, as did one with an empty constraint set (its cause is named).
 
     Source: Charnes and Cooper (1962) for the homogenisation; Tuetuencue (2003) and Cornuejols and Tuetuencue (2007),
     "Optimization Methods in Finance", section 8.2, for max Sharpe. Checked in tests/unit/test_solve_constrained.py.
@@ -95,7 +111,9 @@ def _each_window(hessian: Float, gain: Float, problem: Problem, hopeless: str | 
         else:
             failures[row] = _MOVED
             continue
-        if answer.residual <= BAR:
+        if hopeless is not None and _is_riskless(hessian[row], found):
+            failures[row] = _UNBOUNDED
+        elif answer.residual <= BAR:
             weights[row], certificate[row] = found, answer.residual
         elif answer.infeasible:
             failures[row] = explain_empty(constraints, beta, previous) or hopeless or _UNSETTLED
@@ -115,24 +133,48 @@ def _is_free(constraints: Constraints) -> bool:
     )
 
 
-def _split_hessian(core: Float, polytope: Polytope, extra: int) -> Float:
-    """Return T'KT + theta (p'q) for K = `core` over the differences and `extra` further variables."""
-    if polytope.pairs == 0:
-        return core
-    transform = polytope.transform()
-    size = transform.shape[1]
-    whole = np.zeros((len(core), size + extra))
-    whole[: len(transform), :size] = transform
-    whole[len(transform) :, size:] = np.eye(extra)
-    result: Float = whole.T @ core @ whole
-    theta = float(np.linalg.eigvalsh(core)[0])
-    if theta > 1e-12:  # of a matrix with unit mean diagonal: positive definite
-        assets = polytope.assets
-        for pair in range(polytope.pairs):
-            first = np.arange(assets) + 2 * assets * pair
-            result[first, first + assets] += theta
-            result[first + assets, first] += theta
-    return result
+def _is_riskless(hessian: Float, weights: Float) -> bool:
+    """Whether the variance of the weights is rounding: their volatility under 1e-6 of their assets'."""
+    return bool(weights @ hessian @ weights <= 1e-12 * _unit(hessian) * (weights @ weights))
+
+
+def _settle(core: Float, linear: Float, transform: Float, pairs: Integer, bounds: _Bounds) -> Answer:
+    """Solve min z'Kz / 2 - linear'z with z = transform x, low <= (x, rows x) <= high.
+
+    A singular K is solved by proximal steps from zero, each strictly convex: the residual of a step is that of the
+    ridged programme plus ridge |z - centre|, which is all that the two programmes differ by.
+    """
+    ridge = 0.0 if _is_definite(core) else _RIDGE
+    matrix: Float = transform.T @ (core + ridge * np.eye(len(core))) @ transform
+    if len(pairs):
+        theta = max(float(np.linalg.eigvalsh(core)[0]), 0.0) + ridge
+        matrix[pairs[:, 0], pairs[:, 1]] += theta
+        matrix[pairs[:, 1], pairs[:, 0]] += theta
+    best = Answer(np.full(len(matrix), np.nan), np.inf, infeasible=False)
+    centre = np.zeros(len(core))
+    for _ in range(_PROXIMAL_STEPS if ridge else 1):
+        gain = transform.T @ (linear + ridge * centre)
+        answer = solve_programme(Programme(matrix, gain, bounds.rows, bounds.low, bounds.high))
+        if not np.isfinite(answer.residual):
+            return answer if answer.infeasible else best
+        step = transform @ answer.point - centre
+        centre = centre + step
+        residual = answer.residual + ridge * float(np.abs(step).max()) / max(1.0, float(np.abs(centre).max()))
+        settled = residual <= _AIM or residual > 0.9 * best.residual
+        if residual < best.residual:
+            best = Answer(answer.point, residual, infeasible=False)
+        if settled:
+            break
+    return best
+
+
+def _is_definite(core: Float) -> bool:
+    """Whether the smallest eigenvalue of a matrix with unit mean diagonal is above 1e-8."""
+    try:
+        np.linalg.cholesky(core - _DEFINITE * np.eye(len(core)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _tied(hessian: Float, pairs: int) -> Float:
@@ -153,9 +195,8 @@ def _minimise(hessian: Float, gain: Float, polytope: Polytope) -> tuple[Float, A
         # |w - v - second|^2 / 2 is zero on the feasible set; its linear part is (second, -second)
         linear = np.concatenate((linear + polytope.second, -polytope.second))
     transform = polytope.transform()
-    matrix = _split_hessian(_tied(scaled, polytope.pairs), polytope, 0)
-    programme = Programme(matrix, transform.T @ linear, polytope.rows, polytope.low, polytope.high)
-    answer = solve_programme(programme)
+    bounds = _Bounds(polytope.rows, polytope.low, polytope.high)
+    answer = _settle(_tied(scaled, polytope.pairs), linear, transform, polytope.twins(), bounds)
     return _clean(polytope, polytope.offset + transform[:assets] @ answer.point), answer
 
 
@@ -175,17 +216,12 @@ def _homogenise(hessian: Float, gain: Float, polytope: Polytope, net: float) -> 
     if polytope.pairs == 2:
         tie = np.column_stack((np.eye(assets), -np.eye(assets), -polytope.second))
         core += tie.T @ tie
-    matrix = _split_hessian(core, polytope, 1)
     rows, low, high = _homogeneous_rows(polytope)
     ahead = np.append(transform[:assets].T @ slope, slope @ polytope.offset)
-    programme = Programme(
-        matrix,
-        np.zeros(size + 1),
-        np.concatenate((rows, ahead[None, :])),
-        np.append(low, 1.0),
-        np.append(high, 1.0),
-    )
-    answer = solve_programme(programme)
+    bounds = _Bounds(np.concatenate((rows, ahead[None, :])), np.append(low, 1.0), np.append(high, 1.0))
+    whole = np.zeros((len(core), size + 1))
+    whole[:-1, :-1], whole[-1, -1] = transform, 1.0
+    answer = _settle(core, np.zeros(len(core)), whole, polytope.twins(), bounds)
     kappa = answer.point[-1]
     if not kappa > 0:
         return np.full(assets, np.nan), Answer(answer.point, np.inf, answer.infeasible)
@@ -229,14 +265,13 @@ def _scale_up(hessian: Float, gain: Float, constraints: Constraints, beta: Float
     )
     polytope = build_polytope(cone, beta, None)
     top = float(np.abs(gain).max())
-    programme = Programme(
-        hessian / _unit(hessian),
-        np.zeros(len(gain)),
+    bounds = _Bounds(
         np.concatenate((polytope.rows, gain[None, :] / (top if top > 0 else 1.0))),
         np.append(polytope.low, 1.0),
         np.append(polytope.high, 1.0),
     )
-    answer = solve_programme(programme)
+    none = np.zeros(len(gain))
+    answer = _settle(hessian / _unit(hessian), none, np.eye(len(gain)), polytope.twins(), bounds)
     direction = _clean(polytope, answer.point)
     grouped = constraints.groups @ direction
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -223,9 +223,8 @@ def _solve_systems(packed: Float, right: Float) -> tuple[Float, Boolean]:
     probe = np.cos(np.arange(1.0, right.shape[1] + 1.0))
     both = np.empty((*right.shape, 2))
     both[:, :, 0], both[:, :, 1] = right, probe
-    answer: Float
     try:
-        answer = np.linalg.solve(packed, both)
+        answer: Float = np.linalg.solve(packed, both).astype(np.float64, copy=False)
     except np.linalg.LinAlgError:
         answer = np.full_like(both, np.nan)
         for row in range(len(packed)):

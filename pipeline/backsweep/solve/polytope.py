@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from backsweep.arrays import Float
+from backsweep.arrays import Float, Integer
 from backsweep.solve.problem import Constraints
 from backsweep.solve.quadratic import Programme, solve_programme
 
@@ -48,6 +48,12 @@ class Polytope:
         blocks = np.zeros((self.pairs, self.assets, self.pairs, 2 * self.assets))
         blocks[np.arange(self.pairs), :, np.arange(self.pairs)] = difference
         return blocks.reshape(self.pairs * self.assets, -1)
+
+    def twins(self) -> Integer:
+        """Return (pairs N, 2) positions in x of each p and its q."""
+        first = np.arange(self.pairs * self.assets)
+        first += first // self.assets * self.assets
+        return np.column_stack((first, first + self.assets))
 
 
 def build_polytope(constraints: Constraints, beta: Float | None, previous: Float | None) -> Polytope:

@@ -22,7 +22,7 @@ class Programme:
 
     Parameters
     ----------
-    hessian : (V, V) float64, symmetric positive semidefinite; its mean diagonal is 1.
+    hessian : (V, V) float64, symmetric positive definite, its mean diagonal about 1.
     gain : (V,) float64, the vector g.
     rows : (M, V) float64, the matrix A.
     low, high : (V + M,) float64; equal where the constraint is an equality, infinite where there is none.
@@ -81,6 +81,7 @@ def solve_programme(programme: Programme) -> Answer:
             sense.astype(np.intc),
             primal_tol=_TOLERANCE,
             dual_tol=_TOLERANCE,
+            eps_prox=0.0,
             iter_limit=10_000 + 100 * len(equal),
         )
         if exit_flag >= 1:
