@@ -1,0 +1,1 @@
+"""Across trials: who leads, and whether that is luck."""
