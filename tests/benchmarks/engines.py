@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,22 @@ from tests.benchmarks.cases import Case
 from backsweep.arrays import Float
 from backsweep.solve.unit import solve_run
 from backsweep.units import Estimator, Solve
+from backsweep_api.spec.profiles import LIVE_AXES, PROFILE_DEFAULTS
 
 __all__ = ["OURS", "Walk", "pyportfolioopt_fits", "skfolio_fits", "walk_native", "walk_peer"]
 
+OURS = (
+    "equal_weight",
+    "inverse_volatility",
+    "min_variance",
+    "max_sharpe",
+    "max_diversification",
+    "risk_parity",
+    "hrp",
+    "herc",
+    "nco",
+    "min_cvar",
+)
 REPEATS = 3  # ours is over in milliseconds, so its median of a few counts
 
 
@@ -33,36 +46,15 @@ class Walk:
     seconds_a_window: float
 
 
-@dataclass(frozen=True)
-class _Profile:
-    parameters: Mapping[str, Any]
-    covariance: bool = True
-    mean: bool = False
-
-
-OURS = {
-    "equal_weight": _Profile({}, covariance=False),
-    "inverse_volatility": _Profile({}),
-    "min_variance": _Profile({}),
-    "max_sharpe": _Profile({}, mean=True),
-    "max_diversification": _Profile({}),
-    "risk_parity": _Profile({}),
-    "hrp": _Profile({"linkage": "single", "leafOrder": False, "risk": "variance"}),
-    "herc": _Profile({"linkage": "ward", "leafOrder": False}),
-    "nco": _Profile({"linkage": "ward"}),
-    "min_cvar": _Profile({"confidence": 0.95}, covariance=False),
-}
-
-
 def walk_native(case: Case, profile: str) -> Walk:
     """Solve the case's windows by our engine, as a worker does."""
-    chosen = OURS[profile]
+    reads = LIVE_AXES[profile]
     windows = case.windows(case.our_windows)
     solve = Solve(
         profile=profile,
-        parameters=chosen.parameters,
-        covariance=Estimator("sample") if chosen.covariance else None,
-        mean=Estimator("mean") if chosen.mean else None,
+        parameters=PROFILE_DEFAULTS.get(profile, {}),
+        covariance=Estimator("sample") if "covariance" in reads else None,
+        mean=Estimator("mean") if "expectedReturns" in reads else None,
         constraints=None,
         columns=np.arange(case.returns.shape[1], dtype=np.int64),
     )

@@ -10,7 +10,7 @@ RUNS = 21
 BAR = 1.15
 PROGRAMS = {
     "numpy, pandas": "import numpy, pandas",
-    "what a worker imports": "import backsweep.executors.processes, backsweep.trial",
+    "what a worker imports": "import backsweep.executors.processes, backsweep.stores.file, backsweep.sweep.work",
     "numpy": "import numpy",
     "an empty program": "",
 }

@@ -24,9 +24,7 @@ VAGUE = {"utils", "util", "helpers", "helper", "manager", "managers", "common", 
 
 def our_files(root: Path) -> list[Path]:
     skipped = NOT_OURS | CACHES
-    return [
-        path for path in root.rglob("*") if path.is_file() and not skipped & set(path.relative_to(root).parts)
-    ]
+    return [path for path in root.rglob("*") if path.is_file() and not skipped & set(path.relative_to(root).parts)]
 
 
 def test_no_file_but_the_lock_names_a_package_registry(root: Path) -> None:
@@ -46,9 +44,7 @@ def test_test_folders_are_not_packages(root: Path) -> None:
     assert sorted((root / "tests").rglob("__init__.py")) == []
 
 
-def test_every_folder_of_shipped_modules_is_a_package_with_a_docstring(
-    root: Path, shipped: list[Source]
-) -> None:
+def test_every_folder_of_shipped_modules_is_a_package_with_a_docstring(root: Path, shipped: list[Source]) -> None:
     described = {source.module for source in shipped if ast.get_docstring(source.tree)}
     modules = [source.module for source in shipped if not source.path.endswith("__init__.py")]
     packages = {module.rpartition(".")[0] for module in modules}
@@ -74,9 +70,7 @@ def test_nothing_prints_outside_the_command_line(shipped: list[Source]) -> None:
 
 def test_nothing_is_left_to_do_later(sources: list[Source]) -> None:
     later = re.compile(r"#.*\b(TO|FIX)(DO|ME)\b")
-    lines = [
-        (source.path, n, line) for source in sources for n, line in enumerate(source.text.split("\n"), 1)
-    ]
+    lines = [(source.path, n, line) for source in sources for n, line in enumerate(source.text.split("\n"), 1)]
     assert [f"{path}:{n}" for path, n, line in lines if later.search(line)] == []
 
 
