@@ -72,5 +72,5 @@ def _key(key: Any) -> str:
 def _text(text: str) -> str:
     """Return `text` if it can be written as UTF-8."""
     if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise InvariantError(f"{ascii(text)} holds a lone surrogate, which UTF-8 cannot write")
+        raise InvariantError(f"{text!a} holds a lone surrogate, which UTF-8 cannot write")
     return str(text)

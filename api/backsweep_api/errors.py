@@ -40,12 +40,23 @@ class InvariantError(BacksweepError):
 
 
 class SpecError(UserError):
-    """The document is not a valid BacktestSweep."""
+    """The document is not a valid BacktestSweep; `problems` has one sentence each."""
 
     reason = "InvalidSpec"
 
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
 
 class NotBuiltError(UserError):
-    """The document asks for work that this release does not do; it is refused, never ignored."""
+    """The document asks for work that this release does not do; it is refused, never ignored.
+
+    `problems` has one sentence for each field.
+    """
 
     reason = "NotBuilt"
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,90 @@
+"""Fields of the document whose work this release does not do: refused with a sentence, never ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backsweep_api.errors import NotBuiltError
+from backsweep_api.spec.base import Model
+from backsweep_api.spec.document import BacktestSweep, Spec
+
+__all__ = ["refuse_unbuilt", "table_uris", "unbuilt_problems"]
+
+# path below spec -> what to do instead; refused where it is given and differs from what leaving it out means
+UNBUILT: dict[tuple[str, ...], str] = {
+    ("execution", "offload_threshold"): "sweeps run on this machine; leave it out",
+    ("cluster",): "sweeps run on this machine; leave it out",
+    ("prefect",): "sweeps run without Prefect; leave it out",
+    ("pricing",): "costs of compute are not counted; leave it out",
+    ("budget",): "costs of compute are not counted; leave it out",
+    ("node_pool",): "sweeps run on this machine; leave it out",
+    ("suspend",): "a run is stopped by Ctrl-C and goes on when it is started again; leave it out",
+    ("backoff_limit",): "it belongs to a cluster; leave it out",
+    ("active_deadline_seconds",): "it belongs to a cluster; leave it out",
+    ("ttl_seconds_after_finished",): "it belongs to a cluster; leave it out",
+}
+NOT_BUILT = "is not built in this release"
+
+
+def refuse_unbuilt(document: BacktestSweep) -> None:
+    """Refuse what is asked for and not built.
+
+    Raises
+    ------
+    NotBuiltError
+        With one sentence for each field.
+    """
+    problems = list(unbuilt_problems(document))
+    if problems:
+        raise NotBuiltError(*problems)
+
+
+def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
+    """Yield one sentence for each field whose work is not built."""
+    spec = document.spec
+    for path, instead in UNBUILT.items():
+        if _differs(spec, path):
+            yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
+    if spec.execution.mode == "ray":
+        yield f"spec.execution.mode: ray {NOT_BUILT}; write local or auto"
+    if spec.sampling.method == "search":
+        yield f"spec.sampling.method: search {NOT_BUILT}; write grid, random or sobol"
+    for index, engine in enumerate(spec.axes.engine):
+        if engine != "native":
+            yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write native"
+    if spec.storage is not None and not spec.storage.uri.startswith("file://"):
+        yield f"spec.storage.uri: {spec.storage.uri} {NOT_BUILT}: results are kept in folders; write a file:// URI"
+    for field, uri in table_uris(spec):
+        if not uri.startswith("file://"):
+            yield f"{field}: {uri} {NOT_BUILT}: tables are read from files; write a file:// URI"
+
+
+def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Yield the path and the URI of every table the document names."""
+    for index, entry in enumerate(spec.data):
+        place = "spec.data" if len(spec.data) == 1 else f"spec.data[{index}]"
+        if entry.uri is not None:
+            yield f"{place}.uri", entry.uri
+        if entry.universe is not None:
+            yield f"{place}.universe", entry.universe
+        for number, table in enumerate(entry.features):
+            yield f"{place}.features[{number}].uri", table.uri
+
+
+def _differs(spec: Spec, path: tuple[str, ...]) -> bool:
+    """Whether the field at `path` is given and means something else than leaving it out."""
+    model: Model = spec
+    for name in path[:-1]:
+        model = getattr(model, name)
+    name = path[-1]
+    return name in model.model_fields_set and getattr(model, name) != type(model).model_fields[name].default
+
+
+def _spelled(spec: Spec, path: tuple[str, ...]) -> str:
+    """Return the path by the names of the document."""
+    parts = []
+    model: Model = spec
+    for name in path:
+        parts.append(type(model).model_fields[name].alias or name)
+        model = getattr(model, name)
+    return ".".join(parts)

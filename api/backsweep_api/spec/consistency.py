@@ -1,0 +1,183 @@
+"""Rules between the sections of the spec, each a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backsweep_api.canonical import canonical_json
+from backsweep_api.choices import SCENARIOS, Block, axis_sizes, choice_blocks
+from backsweep_api.exclusions import excluded_values, scenario_values
+from backsweep_api.points import grid_points
+from backsweep_api.spec.axes import Axes
+from backsweep_api.spec.base import Problem
+from backsweep_api.spec.data import DataSet
+from backsweep_api.spec.ranges import Range
+from backsweep_api.spec.sampling import Sampling, Strategy
+from backsweep_api.spec.walk_forward import WalkForward
+
+__all__ = ["MOST_TRIALS", "inconsistencies"]
+
+MOST_TRIALS = 1_000_000
+MOST_NAMED = 8  # values of an axis that a sentence lists
+
+
+def inconsistencies(
+    data: tuple[DataSet, ...], axes: Axes, sampling: Sampling, strategy: Strategy | None, walk: WalkForward
+) -> Iterator[Problem]:
+    """Yield what is wrong between the sections, each with its path below spec."""
+    yield from _data_problems(data, axes)
+    yield from _strategy_problems(axes, strategy)
+    if walk.train is not None and axes.lookback is not None:
+        yield ("walkForward", "train"), f"found {walk.train}, but axes.lookback is given, too; write one of them"
+    yield from _sampling_problems(axes, sampling, strategy)
+    if axes.profile is None and strategy is None:
+        return
+    blocks = choice_blocks(axes, strategy, walk.train)
+    yield from _size_problems(data, axes, sampling, blocks)
+    broken = list(_exclusion_problems(data, axes, blocks))
+    yield from broken
+    small = sum(block.points for block in blocks) <= MOST_TRIALS
+    if axes.exclude and not broken and small and sampling.method == "grid":
+        left = next(iter(grid_points(blocks, excluded_values(axes))), None)
+        if left is None:
+            yield ("axes", "exclude"), "leaves nothing to run; write fewer exclusions"
+
+
+def _data_problems(data: tuple[DataSet, ...], axes: Axes) -> Iterator[Problem]:
+    """Yield clashes of labels, and yardsticks without symbols."""
+    labels = [entry.axis_value for entry in data]
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            yield ("data", index), f"is called {label} like data[{labels.index(label)}]; write a label of its own"
+    for index, entry in enumerate(data):
+        if entry.benchmark:
+            continue
+        for position, profile in enumerate(axes.profile or ()):
+            if profile.name == "market":
+                yield (
+                    ("axes", "profile", position),
+                    f"found market, which holds the symbols of data.benchmark, but {labels[index]} names none; "
+                    f"write benchmark there, or leave market out",
+                )
+        for position, constraints in enumerate(axes.constraints):
+            if constraints is not None and constraints.beta is not None:
+                yield (
+                    ("axes", "constraints", position, "beta"),
+                    f"is measured against the symbols of data.benchmark, but {labels[index]} names none; "
+                    f"write benchmark there, or leave beta out",
+                )
+
+
+def _strategy_problems(axes: Axes, strategy: Strategy | None) -> Iterator[Problem]:
+    """Yield a strategy that nothing uses, and a use of none."""
+    if axes.profile is None:
+        if strategy is None:
+            yield ("axes", "profile"), "is missing; write a list of profiles, such as [hrp, min_variance]"
+        return
+    positions = [index for index, profile in enumerate(axes.profile) if profile.name == "strategy"]
+    if positions and strategy is None:
+        yield (
+            ("axes", "profile", positions[0]),
+            "found strategy, but spec.strategy is missing; write its entrypoint there",
+        )
+    if strategy is not None and not positions:
+        yield (
+            ("strategy",),
+            "is given, but axes.profile does not list it; add strategy there, or leave axes.profile out",
+        )
+
+
+def _sampling_problems(axes: Axes, sampling: Sampling, strategy: Strategy | None) -> Iterator[Problem]:
+    """Yield ranges that the method cannot draw from, and a method that wants some."""
+    ranges: list[tuple[str | int, ...]] = []
+    if axes.lookback_range is not None:
+        ranges.append(("axes", "lookback"))
+    if strategy is not None:
+        drawn = [name for name, values in strategy.parameters.items() if isinstance(values, Range)]
+        ranges.extend(("strategy", "parameters", name) for name in sorted(drawn))
+    if sampling.method in ("grid", "random"):
+        for path in ranges:
+            yield path, f"found a range, which {sampling.method} cannot list; write a list, or sampling.method sobol"
+    elif not ranges:
+        yield (
+            ("sampling", "method"),
+            f"found {sampling.method}, which draws from ranges, but no axis has one; write random, or a range "
+            f"such as lookback: {{low: 63, high: 504}}",
+        )
+
+
+def _size_problems(
+    data: tuple[DataSet, ...], axes: Axes, sampling: Sampling, blocks: tuple[Block, ...]
+) -> Iterator[Problem]:
+    """Yield a sweep that is too large, and a sample larger than what it is drawn from."""
+    points = sum(block.points for block in blocks)
+    scenarios = len(data) * len(axes.engine) * len(axes.costs)
+    drawn = points if sampling.method == "grid" else (sampling.count or 1)
+    if drawn * scenarios > MOST_TRIALS:
+        path = ("axes",) if sampling.method == "grid" else ("sampling", "count")
+        yield (
+            path,
+            f"found {drawn * scenarios:,} trials; a sweep has at most {MOST_TRIALS:,}: write fewer values, "
+            f"or draw fewer points by sampling",
+        )
+    elif sampling.method == "random" and drawn > points:
+        yield (
+            ("sampling", "count"),
+            f"found {drawn}, but the axes give only {points} distinct points; write {points} or fewer, or method grid",
+        )
+
+
+def _exclusion_problems(data: tuple[DataSet, ...], axes: Axes, blocks: tuple[Block, ...]) -> Iterator[Problem]:
+    """Yield exclusions that name what is not there, match nothing or take a base scenario away."""
+    scenarios = scenario_values(data, axes)
+    for index, exclusion in enumerate(excluded_values(axes)):
+        path = ("axes", "exclude", index)
+        wrong = [_unknown_value(axis, value, axes, blocks, scenarios) for axis, value in exclusion.items()]
+        if any(wrong):
+            for axis, sentence in zip(exclusion, wrong, strict=True):
+                if sentence:
+                    yield (*path, *axis.split(".")), sentence
+            continue
+        choices = {axis: value for axis, value in exclusion.items() if axis not in SCENARIOS}
+        if not any(_matches(choices, block) for block in blocks):
+            yield (
+                path,
+                "matches no point, because one of its axes changes nothing for the profiles it names; leave it out",
+            )
+        named = [axis for axis in exclusion if axis in SCENARIOS]
+        if named and all(exclusion[axis] == canonical_json(scenarios[axis][0]) for axis in named):
+            yield (
+                (*path, named[0]),
+                "is the base, the first value, by which choices are ranked, so it is always run; "
+                "leave it out to exclude the choice itself",
+            )
+
+
+def _unknown_value(
+    axis: str, value: bytes, axes: Axes, blocks: tuple[Block, ...], scenarios: dict[str, tuple[object, ...]]
+) -> str | None:
+    """Return a sentence if `value` is none of the axis' values."""
+    if axis in SCENARIOS:
+        values = list(scenarios[axis])
+    else:
+        columns = [block.values[axis] for block in blocks if axis in block.values]
+        if any(not isinstance(column, tuple) for column in columns):
+            return "is drawn from a range, so no one value can be excluded; leave it out"
+        values = [item for column in columns if isinstance(column, tuple) for item in column]
+        if not columns:
+            return None if axis in axis_sizes(axes, None) else "is no parameter of spec.strategy; leave it out"
+    spelled = list(dict.fromkeys(canonical_json(item) for item in values))
+    if value in spelled:
+        return None
+    listed = ", ".join(item.decode() for item in spelled[:MOST_NAMED])
+    more = f" or one of {len(spelled) - MOST_NAMED} more" if len(spelled) > MOST_NAMED else ""
+    return f"found {value.decode()}, which is no value of {axis}; write one of {listed}{more}"
+
+
+def _matches(choices: dict[str, bytes], block: Block) -> bool:
+    """Return whether a point of the block has all the values."""
+    for axis, value in choices.items():
+        column = block.values.get(axis)
+        if not isinstance(column, tuple) or value not in [canonical_json(item) for item in column]:
+            return False
+    return True

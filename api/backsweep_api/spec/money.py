@@ -1,0 +1,46 @@
+"""spec.pricing and spec.budget: what compute costs, and how much of it a sweep may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from backsweep_api.spec.base import Model, Problem
+from backsweep_api.spec.checks import Flag, Money, OneOf, Text
+from backsweep_api.spec.names import LabelText
+
+__all__ = ["Budget", "Pricing"]
+
+Price = Annotated[str, Money(1_000_000, "an amount of currency")]
+
+
+class Pricing(Model):
+    """Prices of compute: of an instance type, or of its parts."""
+
+    instance_type: LabelText | None = Field(None, description="Instance type whose price is looked up.")
+    cpu_hour: Price | None = Field(None, description="Price of one core for an hour, a quoted decimal.")
+    memory_gib_hour: Price | None = Field(
+        None, alias="memoryGiBHour", description="Price of one GiB of memory for an hour, a quoted decimal."
+    )
+    currency: Annotated[str, Text(r"[A-Z]{3}", 3, "a currency of three capital letters, such as USD")] = Field(
+        "USD", description="Currency of all amounts, ISO 4217."
+    )
+    spot: Annotated[bool, Flag()] = Field(False, description="Whether spot prices apply.")
+
+    def rules(self) -> Iterator[Problem]:
+        parts = self.cpu_hour is not None or self.memory_gib_hour is not None
+        if parts and self.instance_type is not None:
+            yield ("instanceType",), "is given beside prices of parts; write instanceType, or cpuHour and memoryGiBHour"
+        if not parts and self.instance_type is None:
+            yield (), "found no price; write instanceType, or cpuHour and memoryGiBHour"
+
+
+class Budget(Model):
+    """A limit on cost."""
+
+    max_cost: Price = Field(description="Most the sweep may cost, a quoted decimal in pricing.currency.")
+    on_exceeded: Annotated[Literal["Stop", "Suspend"], OneOf()] = Field(
+        "Stop", description="What happens before the limit is passed."
+    )

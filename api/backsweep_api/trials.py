@@ -1,0 +1,171 @@
+"""From axes to distinct trials: counting, which operator and pipeline must agree on to the last one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from backsweep_api.canonical import SHORT_DIGITS
+from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
+from backsweep_api.exclusions import Excluded, excluded_values, scenario_values
+from backsweep_api.points import Item, Point, draw_points, make_item
+from backsweep_api.spec.document import BacktestSweep
+from backsweep_api.spec.walk_forward import TRAIN_ROWS
+
+__all__ = [
+    "AXES",
+    "EVALUATION_AXES",
+    "SCENARIOS",
+    "DeadAxis",
+    "Trial",
+    "axis_names",
+    "count_grid",
+    "count_trials",
+    "dead_axes",
+    "distinct_trials",
+    "longest_lookback",
+    "solve_axes",
+]
+
+EVALUATION_AXES = ("rebalance", "costs")  # what changes a trial, but not its weights
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One distinct point of the axes.
+
+    Parameters
+    ----------
+    id : 16 hex digits: digest of `values`, so that trials join across data versions.
+    solve : 16 hex digits: digest of those values that determine its weights (`solve_axes`).
+    point : 16 hex digits: digest of its choices alone, which its scenarios share.
+    values : axis -> canonical value, in the order of AXES; a dead axis is absent. The data axis has the data set's
+        label, name or uri.
+    base : whether all its scenarios are the base ones, so that it ranks.
+    """
+
+    id: str
+    solve: str
+    point: str
+    values: Mapping[str, Any]
+    base: bool
+
+
+class _Scenario(NamedTuple):
+    """One combination of scenario values."""
+
+    values: dict[str, Any]
+    fragments: dict[str, bytes]
+    mask: int
+    base: bool
+
+
+def distinct_trials(document: BacktestSweep) -> Iterator[Trial]:
+    """Yield each distinct trial once, all scenarios of one point after another, the base one first."""
+    excluded = excluded_values(document.spec.axes)
+    scenarios = _scenarios(document, excluded)
+    for point in draw_points(document.spec.sampling, _blocks(document), excluded):
+        yield from _point_trials(point, scenarios)
+
+
+def count_trials(document: BacktestSweep) -> int:
+    """Return how many distinct trials there are."""
+    spec = document.spec
+    excluded = excluded_values(spec.axes)
+    masks = [scenario.mask for scenario in _scenarios(document, excluded)]
+    points = draw_points(spec.sampling, _blocks(document), excluded)
+    if not excluded:
+        return sum(len(masks) for _ in points)
+    return sum(1 for point in points for mask in masks if not point.mask & mask)
+
+
+def count_grid(document: BacktestSweep) -> int:
+    """Return how many points the document's lists span, scenarios and dead axes multiplied in; a range counts as one."""
+    spec = document.spec
+    total = len(spec.data) * len(spec.axes.engine) * len(spec.axes.costs)
+    sizes = axis_sizes(spec.axes, spec.strategy)
+    for axis, size in sizes.items():
+        ranged = axis == "lookback" and spec.axes.lookback_range is not None
+        if spec.strategy is not None and axis.startswith("parameters."):
+            ranged = not isinstance(spec.strategy.parameters[axis.partition(".")[2]], tuple)
+        total *= 1 if ranged else max(size, 1)
+    return total
+
+
+def dead_axes(document: BacktestSweep) -> list[DeadAxis]:
+    """Return the axes that change nothing for a profile: where they have several values, or matter to no profile."""
+    return list(dead_axes_of(document.spec.axes, document.spec.strategy))
+
+
+def solve_axes(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the axes of a trial's `values` that determine its weights."""
+    return tuple(axis for axis in values if axis not in EVALUATION_AXES)
+
+
+def axis_names(document: BacktestSweep) -> tuple[str, ...]:
+    """Return the axes that are live for any trial, in the order of AXES: the columns of the trials table."""
+    names = {axis for block in _blocks(document) for axis in block.values}
+    parameters = sorted(name for name in names if name.startswith("parameters."))
+    ordered: list[str] = []
+    for axis in AXES:
+        if axis == "parameters":
+            ordered.extend(parameters)
+        elif axis in names or axis in SCENARIOS:
+            ordered.append(axis)
+    return tuple(ordered)
+
+
+def longest_lookback(document: BacktestSweep) -> int:
+    """Return the longest lookback in rows, which fixes the first test row of every trial."""
+    axes = document.spec.axes
+    if axes.lookback_range is not None:
+        return axes.lookback_range.high
+    if axes.lookback is None:
+        return document.spec.walk_forward.train or TRAIN_ROWS
+    return max(axes.lookback)
+
+
+def _blocks(document: BacktestSweep) -> tuple[Block, ...]:
+    spec = document.spec
+    return choice_blocks(spec.axes, spec.strategy, spec.walk_forward.train)
+
+
+def _scenarios(document: BacktestSweep, excluded: Excluded) -> list[_Scenario]:
+    """Return every combination of scenario values, the base first."""
+    axes = scenario_values(document.spec.data, document.spec.axes)
+    columns = [[make_item(excluded, axis, value) for value in axes[axis]] for axis in SCENARIOS]
+    found = []
+    for number, items in enumerate(itertools.product(*columns)):
+        mask = items[0].mask & items[1].mask & items[2].mask
+        values = dict(zip(SCENARIOS, (item.value for item in items), strict=True))
+        fragments = dict(zip(SCENARIOS, (item.fragment for item in items), strict=True))
+        found.append(_Scenario(values, fragments, mask, number == 0))
+    return found
+
+
+def _point_trials(point: Point, scenarios: list[_Scenario]) -> Iterator[Trial]:
+    """Yield a point's trials: ids are hashes of canonical JSON put together from its parts."""
+    items: tuple[Item, ...] = point.items
+    choices = dict(zip(point.axes, (item.value for item in items), strict=True))
+    fragments = dict(zip(point.axes, (item.fragment for item in items), strict=True))
+    order = sorted((*point.axes, *SCENARIOS))
+    solve_order = [axis for axis in order if axis not in EVALUATION_AXES]
+    point_id = _digest(fragments[axis] for axis in sorted(point.axes))
+    solves: dict[tuple[Any, Any], str] = {}
+    for scenario in scenarios:
+        if point.mask & scenario.mask:
+            continue
+        parts = fragments | scenario.fragments
+        solved = (scenario.values["data"], scenario.values["engine"])
+        if solved not in solves:
+            solves[solved] = _digest(parts[axis] for axis in solve_order)
+        trial_id = _digest(parts[axis] for axis in order)
+        yield Trial(trial_id, solves[solved], point_id, choices | scenario.values, scenario.base)
+
+
+def _digest(fragments: Iterator[bytes]) -> str:
+    """Return the short digest of the mapping whose sorted members are `fragments`."""
+    return hashlib.sha256(b"{" + b",".join(fragments) + b"}").hexdigest()[:SHORT_DIGITS]
