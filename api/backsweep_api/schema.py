@@ -25,7 +25,7 @@ EXAMPLE: dict[str, Any] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a BacktestSweep; cross-field rules are in no schema but in `validate`."""
+    """Return the JSON Schema (draft 2020-12) of a BacktestSweep; rules between fields are left to `validate`."""
     schema = BacktestSweep.model_json_schema(by_alias=True, mode="validation")
     return {
         "$schema": DIALECT,

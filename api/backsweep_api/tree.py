@@ -77,7 +77,7 @@ class _Composer:
         """Return the values of all documents that are not empty."""
         found = []
         try:
-            self.events = iter(yaml.parse(self.text, Loader=LOADER))  # type: ignore[no-untyped-call]
+            self.events = iter(yaml.parse(self.text, Loader=LOADER))
             for event in self.events:
                 if isinstance(event, yaml.DocumentStartEvent):
                     self.anchors = {}

@@ -83,7 +83,7 @@ def count_trials(document: BacktestSweep) -> int:
 
 
 def count_grid(document: BacktestSweep) -> int:
-    """Return how many points the document's lists span, scenarios and dead axes multiplied in; a range counts as one."""
+    """Return how many points the lists span, scenarios and dead axes multiplied in; a range counts as one value."""
     spec = document.spec
     total = len(spec.data) * len(spec.axes.engine) * len(spec.axes.costs)
     sizes = axis_sizes(spec.axes, spec.strategy)
@@ -121,11 +121,9 @@ def axis_names(document: BacktestSweep) -> tuple[str, ...]:
 def longest_lookback(document: BacktestSweep) -> int:
     """Return the longest lookback in rows, which fixes the first test row of every trial."""
     axes = document.spec.axes
-    if axes.lookback_range is not None:
-        return axes.lookback_range.high
     if axes.lookback is None:
         return document.spec.walk_forward.train or TRAIN_ROWS
-    return max(axes.lookback)
+    return max(axes.lookback) if isinstance(axes.lookback, tuple) else axes.lookback.high
 
 
 def _blocks(document: BacktestSweep) -> tuple[Block, ...]:

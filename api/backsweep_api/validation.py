@@ -36,7 +36,7 @@ def _laptop_only(document: BacktestSweep) -> Iterator[str]:
     if storage is None:
         yield "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix"
     elif storage.uri.startswith("file://"):
-        yield f"spec.storage.uri: {storage.uri} is a folder of one machine, which a cluster cannot share; write an s3:// URI"
+        yield f"spec.storage.uri: {storage.uri} is a folder of one machine; a cluster needs an s3:// URI"
     for field, uri in table_uris(document.spec):
         if uri.startswith("file://"):
-            yield f"{field}: {uri} is a file of one machine, which a cluster cannot read; write an s3:// or https:// URI"
+            yield f"{field}: {uri} is a file of one machine; a cluster needs an s3:// or https:// URI"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.spec.base import Model, Problem
@@ -60,12 +61,13 @@ class Exclusion(Model):
     @property
     def values(self) -> dict[str, Any]:
         """The axis values it names, normalised, by axis; a parameter's axis is parameters.<name>."""
-        plain = super().normalised()
+        plain: dict[str, Any] = super().normalised()
         parameters = plain.pop("parameters")
         if "constraints" in self.model_fields_set:
             plain["constraints"] = plain.get("constraints")
         return plain | {f"parameters.{name}": value for name, value in parameters.items()}
 
+    @override
     def rules(self) -> Iterator[Problem]:
         fields = type(self).model_fields
         for name in sorted(self.model_fields_set - {"constraints"}):
@@ -74,6 +76,7 @@ class Exclusion(Model):
         if not self.values:
             yield (), "found nothing; name at least one axis and its value"
 
+    @override
     def normalised(self) -> Any:
         values = self.values
         parameters = {name: value for name, value in values.items() if name.startswith("parameters.")}
@@ -140,6 +143,7 @@ class Axes(Model):
     )
     exclude: tuple[Exclusion, ...] = Field((), max_length=200, description="Points that are not run.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         for name, field in type(self).model_fields.items():
             values = getattr(self, name)

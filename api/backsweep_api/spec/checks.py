@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from typing_extensions import override
 
 from backsweep_api.nearest import nearest, one_of
 
@@ -86,9 +87,11 @@ class Whole(Check):
     unit: str = ""
 
     @property
+    @override
     def right(self) -> str:
         return f"a whole number{f' of {self.unit}' if self.unit else ''} from {self.low:,} to {self.high:,}"
 
+    @override
     def check(self, value: Any) -> int:
         whole = not isinstance(value, bool) and (
             isinstance(value, int) or (isinstance(value, float) and value.is_integer())
@@ -97,6 +100,7 @@ class Whole(Check):
             raise refuse(value, self.right)
         return int(value)
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
@@ -111,16 +115,19 @@ class Number(Check):
     above: bool = False
 
     @property
+    @override
     def right(self) -> str:
         begin = f"above {self.low:,} and up to" if self.above else f"from {self.low:,} to"
         return f"a number{f' of {self.unit}' if self.unit else ''} {begin} {self.high:,}"
 
+    @override
     def check(self, value: Any) -> float:
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         if not numeric or not self.low <= value <= self.high or (self.above and value == self.low):
             raise refuse(value, self.right)  # NaN is within no bounds
         return float(value)
 
+    @override
     def schema(self) -> JsonSchemaValue:
         lowest = "exclusiveMinimum" if self.above else "minimum"
         return {"type": "number", lowest: self.low, "maximum": self.high}
@@ -135,9 +142,11 @@ class Text(Check):
     wanted: str
 
     @property
+    @override
     def right(self) -> str:
         return self.wanted
 
+    @override
     def check(self, value: Any) -> str:
         if isinstance(value, bool):
             raise refuse(value, self.right + QUOTE)
@@ -147,6 +156,7 @@ class Text(Check):
             raise refuse(value, self.right)
         return value
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "minLength": 1, "maxLength": self.longest, "pattern": f"^(?:{self.pattern})$"}
 
@@ -156,14 +166,17 @@ class Flag(Check):
     """True or false."""
 
     @property
+    @override
     def right(self) -> str:
         return "true or false"
 
+    @override
     def check(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise refuse(value, self.right)
         return value
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "boolean"}
 
@@ -176,9 +189,11 @@ class OneOf(Check):
     words: tuple[str, ...] = ()
 
     @property
+    @override
     def right(self) -> str:
         return one_of(self.words)
 
+    @override
     def check(self, value: Any) -> str:
         if isinstance(value, str):
             value = dict(self.aliases).get(value, value)
@@ -190,6 +205,7 @@ class OneOf(Check):
                 raise PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
         raise refuse(value, self.right)
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "enum": [*self.words, *dict(self.aliases)]}
 
@@ -213,9 +229,11 @@ class Money(Check):
     unit: str
 
     @property
+    @override
     def right(self) -> str:
         return f'{self.unit} as a quoted decimal from "0" to "{self.high}", such as "0.02"'
 
+    @override
     def check(self, value: Any) -> str:
         if not isinstance(value, str) or re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value) is None:
             raise refuse(value, self.right)
@@ -228,6 +246,7 @@ class Money(Check):
         shortest = f"{amount:f}"
         return (shortest.rstrip("0").rstrip(".") if "." in shortest else shortest) or "0"
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,12})?$", "maxLength": 25}
 
@@ -237,9 +256,11 @@ class Day(Check):
     """A calendar day, ISO 8601."""
 
     @property
+    @override
     def right(self) -> str:
         return "a day as year-month-day, such as 1990-01-02"
 
+    @override
     def check(self, value: Any) -> str:
         try:
             if not isinstance(value, str) or re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is None:
@@ -248,6 +269,7 @@ class Day(Check):
         except ValueError:
             raise refuse(value, self.right) from None
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 
@@ -260,15 +282,18 @@ class RowsOrDay(Check):
     day: Day = Day()
 
     @property
+    @override
     def right(self) -> str:
         return f"{self.rows.right}, or {self.day.right}"
 
+    @override
     def check(self, value: Any) -> int | str:
         try:
             return self.day.check(value) if isinstance(value, str) else self.rows.check(value)
         except PydanticCustomError:
             raise refuse(value, self.right) from None
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"anyOf": [self.rows.schema(), self.day.schema()], "x-kubernetes-int-or-string": True}
 
@@ -280,9 +305,11 @@ class Scalar(Check):
     longest: int = 200
 
     @property
+    @override
     def right(self) -> str:
         return f"a number, true or false, or a string of up to {self.longest} characters"
 
+    @override
     def check(self, value: Any) -> str | int | float | bool:
         if isinstance(value, str) and len(value) <= self.longest:
             return value
@@ -290,5 +317,6 @@ class Scalar(Check):
             return int(value) if isinstance(value, float) and value.is_integer() else value
         raise refuse(value, self.right)
 
+    @override
     def schema(self) -> JsonSchemaValue:
         return {"anyOf": [{"type": "string", "maxLength": self.longest}, {"type": "number"}, {"type": "boolean"}]}

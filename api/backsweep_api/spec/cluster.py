@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Flag, OneOf, Text, Whole
@@ -115,6 +116,7 @@ class Cluster(Model):
     queue_name: LabelText | None = Field(None, description="Kueue LocalQueue that admits the cluster.")
     existing: ExistingCluster | None = Field(None, description="A cluster that is already there; nothing is created.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.existing is not None:
             for name in ("image", "head", "workers", "queueName", "rayVersion"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Named, Problem
 from backsweep_api.spec.checks import Number
@@ -32,6 +33,7 @@ class GroupCap(Model):
     min: Weight | None = Field(None, description="Least sum of the group's weights, as a fraction of wealth.")
     max: Weight | None = Field(None, description="Largest sum of the group's weights, as a fraction of wealth.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.min is None and self.max is None:
             yield (), f"found neither min nor max for the group {self.name}; write at least one"
@@ -40,6 +42,7 @@ class GroupCap(Model):
         if len(set(self.assets)) < len(self.assets):
             yield ("assets",), "found a symbol twice; write each once"
 
+    @override
     def normalised(self) -> dict[str, object]:
         plain: dict[str, object] = super().normalised()
         plain["assets"] = sorted(self.assets)
@@ -65,6 +68,7 @@ class ConstraintSet(Model):
     )
     beta: BetaLimit | None = Field(None, description="Market neutrality.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.min_weight > self.max_weight:
             yield (
@@ -93,6 +97,7 @@ class ConstraintSet(Model):
             if name in names[:index]:
                 yield ("groupCaps", index, "name"), f"found {name} a second time; write a name of its own"
 
+    @override
     def normalised(self) -> Any:
         plain = super().normalised()
         plain["groupCaps"] = sorted(plain["groupCaps"], key=lambda group: str(group["name"]))
@@ -110,6 +115,7 @@ class Universe(Named):
         None, min_length=1, max_length=5_000, description="Symbols that may be held."
     )
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.name == EVERYONE and self.symbols is not None:
             yield ("name",), "found all, which is every asset; write another name for a list of symbols"
@@ -118,6 +124,7 @@ class Universe(Named):
         if self.symbols is not None and len(set(self.symbols)) < len(self.symbols):
             yield ("symbols",), "found a symbol twice; write each once"
 
+    @override
     def normalised(self) -> Any:
         if self.symbols is None:
             return self.name

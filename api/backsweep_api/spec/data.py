@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Day, Number, OneOf, Text, Whole
@@ -75,6 +76,7 @@ class DataSet(Model):
         """What stands for the data set on the data axis."""
         return self.label or self.name or self.uri or ""
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.name is not None and self.uri is not None:
             yield (), f"found name {self.name} and uri {self.uri}; write one of them"
@@ -89,6 +91,7 @@ class DataSet(Model):
                 if name in names[:index]:
                     yield (field, index), f"found {name} a second time; write each once"
 
+    @override
     def normalised(self) -> dict[str, object]:
         plain: dict[str, object] = super().normalised()
         plain["benchmark"] = sorted(self.benchmark)  # an equal weight of a set: its order means nothing

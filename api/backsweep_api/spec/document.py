@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from backsweep_api.canonical import canonical_value
 from backsweep_api.spec.axes import Axes
@@ -49,6 +50,7 @@ class Metadata(Model):
     owner_references: tuple[dict[str, Any], ...] = Field((), description="Written by controllers.")
     managed_fields: tuple[dict[str, Any], ...] = Field((), description="Written by the API server.")
 
+    @override
     def normalised(self) -> dict[str, Any]:
         plain: dict[str, Any] = {"name": self.name}
         if self.namespace is not None:
@@ -92,14 +94,16 @@ class Spec(Model):
     )
     ttl_seconds_after_finished: Annotated[int, Whole(0, 31_536_000, "seconds")] | None = Field(
         None,
-        description="Seconds after which what a finished sweep made on the cluster goes; the release's own unless given.",
+        description="Seconds after which what a finished sweep made is deleted; the release's own unless given.",
     )
 
+    @override
     def rules(self) -> Iterator[Problem]:
         yield from inconsistencies(self.data, self.axes, self.sampling, self.strategy, self.walk_forward)
         if self.budget is not None and self.pricing is None:
             yield ("budget",), "is given without prices; write pricing, too"
 
+    @override
     def normalised(self) -> dict[str, Any]:
         plain: dict[str, Any] = super().normalised()
         axes = plain["axes"]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Number, OneOf, Text, Whole
@@ -58,6 +59,7 @@ class Storage(Model):
     secret_ref: SecretReference | None = Field(None, description="Secret with the keys of the bucket.")
     service_account_name: Namespace | None = Field(None, description="ServiceAccount that may use the bucket.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.secret_ref is not None and self.service_account_name is not None:
             yield ("secretRef",), "is given beside serviceAccountName; write one of them"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Flag, Money, OneOf, Text
@@ -29,6 +30,7 @@ class Pricing(Model):
     )
     spot: Annotated[bool, Flag()] = Field(False, description="Whether spot prices apply.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         parts = self.cpu_hour is not None or self.memory_gib_hour is not None
         if parts and self.instance_type is not None:

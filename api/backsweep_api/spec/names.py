@@ -26,7 +26,7 @@ ObjectName = Annotated[
     Text(
         r"[a-z]([-a-z0-9]*[a-z0-9])?",
         LONGEST_NAME,
-        f"a name of up to {LONGEST_NAME} lower-case letters, digits and dashes that begins with a letter and does not end with a dash",
+        f"a name of up to {LONGEST_NAME} lower-case letters, digits and dashes, a letter first and no dash last",
     ),
 ]
 Namespace = Annotated[

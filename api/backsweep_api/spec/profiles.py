@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Named, Problem
@@ -156,10 +157,12 @@ class Profile(_Parametrised):
     )
 
     @property
+    @override
     def defaults(self) -> Mapping[str, Any]:
         return PROFILE_DEFAULTS.get(self.name, {})
 
     @property
+    @override
     def all_defaults(self) -> Mapping[str, Mapping[str, Any]]:
         return PROFILE_DEFAULTS
 
@@ -174,10 +177,12 @@ class Covariance(_Parametrised):
     )
 
     @property
+    @override
     def defaults(self) -> Mapping[str, Any]:
         return COVARIANCE_DEFAULTS.get(self.name, {})
 
     @property
+    @override
     def all_defaults(self) -> Mapping[str, Mapping[str, Any]]:
         return COVARIANCE_DEFAULTS
 
@@ -189,9 +194,11 @@ class ExpectedReturns(_Parametrised):
     half_life: HalfLife | None = Field(None, description="ewma: rows after which a row weighs half (40).")
 
     @property
+    @override
     def defaults(self) -> Mapping[str, Any]:
         return EXPECTED_RETURNS_DEFAULTS.get(self.name, {})
 
     @property
+    @override
     def all_defaults(self) -> Mapping[str, Mapping[str, Any]]:
         return EXPECTED_RETURNS_DEFAULTS

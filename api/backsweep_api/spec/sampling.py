@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.spec.base import Model, Problem
@@ -37,6 +38,7 @@ class Sampling(Model):
     seed: Annotated[int, Whole(0, 2**53)] | None = Field(None, description="Seed of what is drawn (0).")
     rounds: Annotated[int, Whole(1, 1_000, "rounds")] | None = Field(None, description="Rounds of a search.")
 
+    @override
     def rules(self) -> Iterator[Problem]:
         for field in ("count", "seed", "rounds"):
             value = getattr(self, field)
@@ -49,6 +51,7 @@ class Sampling(Model):
         if self.method != "grid" and self.count is None:
             yield ("count",), f"is missing; {self.method} needs the number of points to draw"
 
+    @override
     def normalised(self) -> dict[str, object]:
         plain: dict[str, object] = super().normalised()
         if "seed" in USES[self.method]:
@@ -81,6 +84,7 @@ class Strategy(Model):
         examples=[{"window": [20, 60]}],
     )
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.kind == "backtest" and self.uses_previous:
             yield ("usesPrevious",), "found true with kind backtest, which holds all its windows itself; leave it out"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Flag, OneOf, RowsOrDay, Whole
@@ -57,6 +58,7 @@ class WalkForward(Model):
         "drop", description="Whether a last window with fewer than test rows is kept."
     )
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.step is not None and self.step > self.test:
             yield (
@@ -65,6 +67,7 @@ class WalkForward(Model):
                 f"write {self.test} or fewer",
             )
 
+    @override
     def normalised(self) -> dict[str, object]:
         plain: dict[str, object] = super().normalised()
         plain.pop("train", None)  # the same as axes.lookback, which the normalised form always gives
@@ -88,6 +91,7 @@ class Objective(Model):
         Field("maximize", description="Whether more of the metric is better.")
     )
 
+    @override
     def rules(self) -> Iterator[Problem]:
         if self.metric in LOWER_IS_BETTER and self.goal == "maximize":
             yield ("goal",), f"found maximize, but the less {self.metric} the better; write minimize"
