@@ -11,7 +11,7 @@ are in the *tail* with q = 1 / k, the others *rest* with q = 0. One pivot moves 
 scenario that changes sides while the slope stays negative (the long-step rule: Barrodale and Roberts
 1973, "An improved algorithm for discrete l1 linear approximation", SIAM J. Numer. Anal. 10(5));
 what enters is chosen by the steepest edge (Goldfarb and Reid 1977, Math. Programming 12). What is
-inverted is the matrix of tight scenarios × basic assets only, so large universes stay cheap.
+inverted is the matrix of tight scenarios by basic assets only, so large universes stay cheap.
 
 Only the scenarios near the tail are looked at; a finished window is checked against all its scenarios
 and goes on if one was missing, so the answer is that of the whole program.
@@ -114,7 +114,9 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     variance = np.einsum("bln,bln->bn", returns, returns) / rows - mean * mean
     order = np.argsort(variance, axis=1, kind="stable")
     width = (box.upper - box.lower)[order]
-    left = box.net - box.lower.sum() - np.concatenate([np.zeros((windows, 1)), np.cumsum(width, axis=1)[:, :-1]], axis=1)
+    left = (
+        box.net - box.lower.sum() - np.concatenate([np.zeros((windows, 1)), np.cumsum(width, axis=1)[:, :-1]], axis=1)
+    )
     filled = np.clip(left, 0.0, width)
     weights = np.empty((windows, assets))
     np.put_along_axis(weights, order, box.lower[order] + filled, axis=1)
@@ -122,7 +124,8 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     every = np.arange(windows)
     first = order[every, last]
 
-    calm = 1.0 / (variance + 1e-6 * variance.mean(axis=1, keepdims=True) + np.finfo(float).tiny)
+    typical = variance.mean(axis=1, keepdims=True)
+    calm = 1.0 / (np.where(typical > 0.0, variance / np.maximum(typical, np.finfo(float).tiny), 1.0) + 1e-6)
     loss = -np.matmul(returns, (calm / calm.sum(axis=1, keepdims=True))[:, :, None])[:, :, 0]
     chosen = _largest(loss, kept)
     looked = returns[every[:, None], chosen]
@@ -228,9 +231,7 @@ def _look_again(returns: Float, ready: _Search, short: Boolean, slack: Float) ->
     scenario = np.take_along_axis(chosen, np.maximum(slot, 0), axis=1)
     tableau.row_slot[some] = np.where(slot < 0, -1, np.take_along_axis(where, scenario, axis=1))
     tableau.state[some] = np.take_along_axis(state, fresh, axis=1)
-    tableau.slack[some] = np.where(
-        tableau.state[some] == TIGHT, 0.0, np.take_along_axis(slack[some], fresh, axis=1)
-    )
+    tableau.slack[some] = np.where(tableau.state[some] == TIGHT, 0.0, np.take_along_axis(slack[some], fresh, axis=1))
     tableau.rows[some] = returns[ready.window[some][:, None], fresh]
     ready.chosen[some] = fresh
 

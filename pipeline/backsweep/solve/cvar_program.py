@@ -15,15 +15,15 @@ from backsweep.arrays import Float
 from backsweep.errors import SolveError
 from backsweep.solve.problem import Constraints
 
-__all__ = ["Dual", "Polytope", "allowed", "dual_bound", "shortest", "solve_program", "tail_mean"]
+__all__ = ["Dual", "Region", "allowed", "dual_bound", "shortest", "solve_program", "tail_mean"]
 
 STRICT = 1e-9
 """A dual variable below this (times its unit) counts as zero: its constraint may be slack."""
 
 
 @dataclass(frozen=True, slots=True)
-class Polytope:
-    """All v with lower <= v <= upper and row_lower <= matrix v <= row_upper; the first N are the weights.
+class Region:
+    """A polytope: all v with lower <= v <= upper and row_lower <= matrix v <= row_upper; the first N are the weights.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ class Polytope:
 
 @dataclass(frozen=True, slots=True)
 class Dual:
-    """Worst-case probabilities q (L,) of the scenarios and multipliers (M,) of the polytope's rows."""
+    """Worst-case probabilities q (L,) of the scenarios and multipliers (M,) of the region's rows."""
 
     tail: Float
     rows: Float
 
 
-def allowed(assets: int, constraints: Constraints | None, beta: Float | None, previous: Float | None) -> Polytope:
+def allowed(assets: int, constraints: Constraints | None, beta: Float | None, previous: Float | None) -> Region:
     """Return the portfolios of one window that satisfy `constraints`; None is long only, fully invested.
 
     Parameters
@@ -56,7 +56,7 @@ def allowed(assets: int, constraints: Constraints | None, beta: Float | None, pr
     beta, previous : (N,) of the window; see `Problem`.
     """
     if constraints is None:
-        return Polytope(np.zeros(assets), np.ones(assets), np.ones((1, assets)), np.ones(1), np.ones(1))
+        return Region(np.zeros(assets), np.ones(assets), np.ones((1, assets)), np.ones(1), np.ones(1))
     lower, upper = constraints.lower, constraints.upper
     eye, none = np.eye(assets), np.zeros((assets, assets))
     rows = [np.ones((1, assets)), constraints.groups]
@@ -85,7 +85,7 @@ def allowed(assets: int, constraints: Constraints | None, beta: Float | None, pr
         lower = np.concatenate([lower, np.zeros(assets)])
         reach = np.maximum(np.abs(constraints.lower - centre), np.abs(constraints.upper - centre))
         upper = np.concatenate([upper, reach])
-    return Polytope(lower, upper, matrix, np.concatenate(floors), np.concatenate(ceilings))
+    return Region(lower, upper, matrix, np.concatenate(floors), np.concatenate(ceilings))
 
 
 def tail_mean(losses: Float, tail_rows: float) -> Float:
@@ -112,8 +112,8 @@ def tail_mean(losses: Float, tail_rows: float) -> Float:
     return np.asarray((beyond + (tail_rows - whole) * ordered[..., rows - whole - 1]) / tail_rows)
 
 
-def dual_bound(returns: Float, polytope: Polytope, dual: Dual) -> float:
-    """Return a lower bound of the CVaR of every portfolio in the polytope, right whatever the dual is.
+def dual_bound(returns: Float, region: Region, dual: Dual) -> float:
+    """Return a lower bound of the CVaR of every portfolio in the region, right whatever the dual is.
 
     Parameters
     ----------
@@ -121,18 +121,18 @@ def dual_bound(returns: Float, polytope: Polytope, dual: Dual) -> float:
     dual : q within 0 and 1 / k and of sum 1; multipliers of any value (positive prices a floor, negative a
         ceiling; one that prices an infinite side counts as 0).
     """
-    price = np.where(dual.rows > 0.0, polytope.row_lower, polytope.row_upper)
+    price = np.where(dual.rows > 0.0, region.row_lower, region.row_upper)
     used = np.isfinite(price) & (dual.rows != 0.0)
     multiplier = np.where(used, dual.rows, 0.0)
-    cost = np.zeros(len(polytope.lower))
+    cost = np.zeros(len(region.lower))
     cost[: returns.shape[1]] = -(dual.tail @ returns)
-    reduced = cost - multiplier @ polytope.matrix
-    bounds = np.minimum(reduced * polytope.lower, reduced * polytope.upper)
+    reduced = cost - multiplier @ region.matrix
+    bounds = np.minimum(reduced * region.lower, reduced * region.upper)
     return float((multiplier[used] * price[used]).sum() + bounds.sum())
 
 
-def solve_program(returns: Float, tail_rows: float, polytope: Polytope) -> tuple[Float, Dual]:
-    """Return an optimal v (V,) of one window and its dual, by the dual simplex of HiGHS.
+def solve_program(returns: Float, tail_rows: float, region: Region) -> Dual | None:
+    """Return the dual of one window by the simplex of HiGHS; None where no portfolio satisfies the constraints.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def solve_program(returns: Float, tail_rows: float, polytope: Polytope) -> tuple
     Raises
     ------
     SolveError
-        When no portfolio satisfies the constraints, or HiGHS gives up.
+        When HiGHS gives up.
 
     Source
     ------
@@ -153,7 +153,7 @@ def solve_program(returns: Float, tail_rows: float, polytope: Polytope) -> tuple
     from scipy.sparse import csr_array, eye_array, hstack, vstack
 
     rows, assets = returns.shape
-    variables = len(polytope.lower)
+    variables = len(region.lower)
     scale = float(np.abs(returns).mean()) or 1.0
     scenarios = hstack(
         [
@@ -162,40 +162,40 @@ def solve_program(returns: Float, tail_rows: float, polytope: Polytope) -> tuple
             -eye_array(rows),
         ]
     )
-    rest = csr_array((len(polytope.matrix), rows + 1))
-    equal = polytope.row_lower == polytope.row_upper
-    has_upper, has_lower = ~equal & np.isfinite(polytope.row_upper), ~equal & np.isfinite(polytope.row_lower)
-    side = hstack([csr_array(polytope.matrix), rest]).tocsr()
+    rest = csr_array((len(region.matrix), rows + 1))
+    equal = region.row_lower == region.row_upper
+    has_upper, has_lower = ~equal & np.isfinite(region.row_upper), ~equal & np.isfinite(region.row_lower)
+    side = hstack([csr_array(region.matrix), rest]).tocsr()
     found = linprog(
         np.concatenate([np.zeros(variables), [1.0], np.full(rows, 1.0 / tail_rows)]),
         A_ub=vstack([scenarios, side[has_upper], -side[has_lower]]),
-        b_ub=np.concatenate([np.zeros(rows), polytope.row_upper[has_upper], -polytope.row_lower[has_lower]]),
+        b_ub=np.concatenate([np.zeros(rows), region.row_upper[has_upper], -region.row_lower[has_lower]]),
         A_eq=side[equal],
-        b_eq=polytope.row_upper[equal],
+        b_eq=region.row_upper[equal],
         bounds=np.column_stack(
             [
-                np.concatenate([polytope.lower, [-np.inf], np.zeros(rows)]),
-                np.concatenate([polytope.upper, np.full(rows + 1, np.inf)]),
+                np.concatenate([region.lower, [-np.inf], np.zeros(rows)]),
+                np.concatenate([region.upper, np.full(rows + 1, np.inf)]),
             ]
         ),
         method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if found.status == 2:
-        raise SolveError("no portfolio satisfies the constraints on bounds, groups, gross, net, turnover and beta")
+        return None
     if found.status != 0:
         raise SolveError(f"the linear program of least CVaR was not solved: {found.message}")
     prices = -found.ineqlin.marginals
     tail = np.clip(prices[:rows], 0.0, 1.0 / tail_rows)
-    multipliers = np.zeros(len(polytope.matrix))
+    multipliers = np.zeros(len(region.matrix))
     multipliers[equal] = found.eqlin.marginals
     uppers = int(has_upper.sum())
     multipliers[has_upper] -= prices[rows : rows + uppers]
     multipliers[has_lower] += prices[rows + uppers :]
-    return np.asarray(found.x[:variables]), Dual(tail / tail.sum(), multipliers * scale)
+    return Dual(tail / tail.sum(), multipliers * scale)
 
 
-def shortest(returns: Float, tail_rows: float, polytope: Polytope, dual: Dual) -> Float:
+def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Float:
     """Return the optimal portfolio of least Euclidean norm, (N,).
 
     The optimal portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at
@@ -218,7 +218,7 @@ def shortest(returns: Float, tail_rows: float, polytope: Polytope, dual: Dual) -
     """
     import daqp  # a compiled solver, needed by few windows
 
-    assets, variables = returns.shape[1], len(polytope.lower)
+    assets, variables = returns.shape[1], len(region.lower)
     scale = float(np.abs(returns).mean()) or 1.0
     cap = 1.0 / tail_rows
     inside = (dual.tail > STRICT * cap) & (dual.tail < cap * (1.0 - STRICT))
@@ -228,16 +228,16 @@ def shortest(returns: Float, tail_rows: float, polytope: Polytope, dual: Dual) -
     losses[:, -1] = -1.0
     cost = np.zeros(variables)
     cost[:assets] = -(dual.tail @ returns)
-    reduced = (cost - dual.rows @ polytope.matrix) / scale
+    reduced = (cost - dual.rows @ region.matrix) / scale
     multiplier = dual.rows / scale
-    floor = np.where(reduced < -STRICT, polytope.upper, polytope.lower)
-    ceiling = np.where(reduced > STRICT, polytope.lower, polytope.upper)
-    row_floor = np.where(multiplier < -STRICT, polytope.row_upper, polytope.row_lower)
-    row_ceiling = np.where(multiplier > STRICT, polytope.row_lower, polytope.row_upper)
+    floor = np.where(reduced < -STRICT, region.upper, region.lower)
+    ceiling = np.where(reduced > STRICT, region.lower, region.upper)
+    row_floor = np.where(multiplier < -STRICT, region.row_upper, region.row_lower)
+    row_ceiling = np.where(multiplier > STRICT, region.row_lower, region.row_upper)
     blower = np.concatenate([floor, [-1e30], np.where(inside | full, 0.0, -1e30), row_floor])
     bupper = np.concatenate([ceiling, [1e30], np.where(full, 1e30, 0.0), row_ceiling])
     blower, bupper = np.maximum(blower, -1e30), np.minimum(bupper, 1e30)
-    matrix = np.concatenate([losses, np.pad(polytope.matrix, ((0, 0), (0, 1)))])
+    matrix = np.concatenate([losses, np.pad(region.matrix, ((0, 0), (0, 1)))])
     norm = np.zeros(variables + 1)
     norm[:assets] = 1.0
     sense = np.where(blower == bupper, 5, 0).astype(np.int32)

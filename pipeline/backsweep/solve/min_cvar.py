@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from backsweep.arrays import Boolean, Float
+from backsweep.arrays import Float
 from backsweep.errors import InvariantError, SolveError
 from backsweep.solve.bounded_simplex import Box, Vertices, minimise
-from backsweep.solve.cvar_program import Dual, Polytope, allowed, dual_bound, shortest, solve_program, tail_mean
+from backsweep.solve.cvar_program import Dual, Region, allowed, dual_bound, shortest, solve_program, tail_mean
+from backsweep.solve.polytope import explain_empty
 from backsweep.solve.problem import Constraints, Problem, Solution
 
 __all__ = ["solve"]
@@ -136,23 +137,26 @@ def _solve_window(
     """One window by linear program (unless its dual is known) and shortest optimum; weights and gap."""
     beta = None if problem.beta is None else problem.beta[row]
     previous = None if problem.previous is None else problem.previous[row]
-    polytope = allowed(returns.shape[1], problem.constraints, beta, previous)
-    dual = _budget_dual(returns, polytope, tail) if tail is not None else solve_program(returns, tail_rows, polytope)[1]
-    weights = shortest(returns, tail_rows, polytope, dual)
+    region = allowed(returns.shape[1], problem.constraints, beta, previous)
+    dual = solve_program(returns, tail_rows, region) if tail is None else _budget_dual(returns, region, tail)
+    if dual is None:
+        why = None if problem.constraints is None else explain_empty(problem.constraints, beta, previous)
+        raise SolveError(why or "the constraints are infeasible by less than their rounding")
+    weights = shortest(returns, tail_rows, region, dual)
     assets = returns.shape[1]
-    weights = np.clip(weights, polytope.lower[:assets], polytope.upper[:assets])
+    weights = np.clip(weights, region.lower[:assets], region.upper[:assets])
     value = tail_mean(-(returns @ weights), tail_rows)
-    bound = dual_bound(returns, polytope, dual)
+    bound = dual_bound(returns, region, dual)
     gap = float(_relative(value[None], np.array([bound]), returns[None])[0])
     if gap > BAR:
         raise SolveError(f"the least CVaR is only known to a relative gap of {gap:.1e}, above {BAR:.0e}")
     return weights, gap
 
 
-def _budget_dual(returns: Float, polytope: Polytope, tail: Float) -> Dual:
+def _budget_dual(returns: Float, region: Region, tail: Float) -> Dual:
     """The dual of a window in a box: the budget's price is the cost of the asset that fills it."""
     cost = -(tail @ returns)
     order = np.argsort(cost, kind="stable")
-    room = np.cumsum((polytope.upper - polytope.lower)[order])
-    marginal = int((room < polytope.row_lower[0] - polytope.lower.sum() - 1e-12).sum())
+    room = np.cumsum((region.upper - region.lower)[order])
+    marginal = int((room < region.row_lower[0] - region.lower.sum() - 1e-12).sum())
     return Dual(tail, cost[order[min(marginal, len(order) - 1)]][None])
