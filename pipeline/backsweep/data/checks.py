@@ -63,8 +63,10 @@ def check_table(table: PriceTable) -> None:
     if len(table.dates) == 0:
         raise DataError(f"{source}: the table has no rows")
     for position, symbol in enumerate(table.symbols):
-        if not symbol.strip():
-            raise DataError(f"{source}: column {position + 1} of {_NOUNS} has no name; give each asset a name")
+        if not symbol.strip() or not symbol.isprintable():
+            raise DataError(
+                f"{source}: column {position + 1} of {_NOUNS} is called {symbol!r}; give it a printable name"
+            )
     repeated = [symbol for symbol, count in Counter(table.symbols).items() if count > 1]
     if repeated:
         raise DataError(f'{source}: column "{repeated[0]}" occurs more than once; give each asset one column')

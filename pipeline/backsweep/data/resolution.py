@@ -101,13 +101,17 @@ def _cut(table: PriceTable, options: DataOptions) -> tuple[PriceTable, Boolean]:
 
 def _align(cut: PriceTable, later: Boolean, options: DataOptions) -> _Aligned:
     """Put a table on the rows of its calendar, with its gaps dealt with."""
-    track = (price_track if options.kind == "prices" else return_track)(cut.dates, cut.values)
-    trades = weekend_mix(cut.dates, track.priced[-len(cut.dates) :])
-    alive = later
+    priced = ~np.isnan(cut.values)
+    trades = weekend_mix(cut.dates, priced)
+    alive, rests = later, np.zeros_like(later)
     if trades is not None:
         if options.calendar is None:
             refuse_unsaid_mix(cut, trades)
-        alive = later | still_open(track.dates, track.priced, trades)
+        alive, rests = later | still_open(cut.dates, priced, trades), ~trades
+    if options.kind == "prices":
+        track = price_track(cut.dates, cut.values)
+    else:
+        track = return_track(cut.dates, cut.values, rests)
     if options.calendar == "weekdays":
         track = sample(track, _weekday_rows(cut.source, track))
         trades = None

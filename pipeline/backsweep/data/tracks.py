@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backsweep.arrays import Boolean, Dates, Float, Integer
+from backsweep.data.calendars import is_weekend
 
 __all__ = ["Track", "price_track", "return_track", "sample"]
 
@@ -43,18 +44,22 @@ def price_track(dates: Dates, prices: Float) -> Track:
     return Track(dates, priced, moves, prices)
 
 
-def return_track(dates: Dates, returns: Float) -> Track:
+def return_track(dates: Dates, returns: Float, rests: Boolean) -> Track:
     """Return the track of returns (T, N).
 
-    A column's first return implies a price on the row before it, where the asset lists. A return
-    that follows a gap is the whole move since the last return before it.
+    A column's first return implies a price on the row before it, where the asset lists: the last
+    weekday before it for a column that `rests` (N,) on weekends. A return that follows a gap is the
+    whole move since the last return before it.
     """
     known = ~np.isnan(returns)
     priced = np.concatenate([np.zeros((1, returns.shape[1]), dtype=bool), known])
-    columns = np.flatnonzero(known.any(axis=0))
-    priced[np.argmax(known[:, columns], axis=0), columns] = True
     base = dates[:1] - np.timedelta64(1, "D")
-    return Track(np.concatenate([base, dates]), priced, returns, None)
+    dates = np.concatenate([base, dates])
+    last_weekday = np.maximum.accumulate(np.where(is_weekend(dates), 0, np.arange(len(dates))))
+    before_first = np.argmax(known, axis=0)
+    columns = np.flatnonzero(known.any(axis=0))
+    priced[np.where(rests, last_weekday[before_first], before_first)[columns], columns] = True
+    return Track(dates, priced, returns, None)
 
 
 def sample(track: Track, rows: Integer) -> Track:

@@ -137,13 +137,28 @@ def _read_csv(uri: str, data: bytes) -> Any:
             "it must name the columns, separated by commas"
         )
     text = {name: pa.string() for name in names if name.strip().lower() in _TEXT_NAMES}
-    return pyarrow.csv.read_csv(
+
+    ragged: list[Any] = []  # Arrow swallows what its handler raises
+
+    def keep_ragged(row: Any) -> str:
+        ragged.append(row)
+        return "skip"
+
+    table = pyarrow.csv.read_csv(
         pa.py_buffer(data),
         read_options=pyarrow.csv.ReadOptions(
             use_threads=False, block_size=_BLOCK_BYTES, column_names=names, skip_rows=1
         ),
+        parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=keep_ragged),
         convert_options=pyarrow.csv.ConvertOptions(column_types=text),
     )
+    if ragged:
+        row = ragged[0]
+        raise DataError(
+            f"{uri}: line {row.number} has {row.actual_columns} cells where the header names {row.expected_columns} "
+            f"columns: {row.text[:60]}"
+        )
+    return table
 
 
 def _read_parquet(data: bytes) -> Any:

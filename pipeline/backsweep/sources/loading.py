@@ -23,7 +23,7 @@ from backsweep.sources.tables import FeatureTable, feature_table, membership_tab
 __all__ = ["LoadedData", "lineage_of", "load"]
 
 _FIELDS = frozenset(
-    {"name", "uri", "kind", "format", "start", "end", "calendar", "universe", "benchmark", "missing"}
+    {"name", "uri", "label", "kind", "format", "start", "end", "calendar", "universe", "benchmark", "missing"}
     | {"delistingReturn", "riskFree", "periods", "features"}
 )
 
@@ -34,7 +34,7 @@ class LoadedData:
 
     Parameters
     ----------
-    label : the entry's name, or its uri as written.
+    label : the entry's label, else its name or its uri as written.
     returns : what the stages work on.
     prices : (T + 1, N) float64, NaN where there is no price; row t + 1 is row t of `returns`; None
         for a table of returns.
@@ -59,8 +59,7 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
     Parameters
     ----------
     entry : the entry; None is the same as leaving a field out. `universe` is the uri of a membership
-        table or {uri, format}; `benchmark` one symbol or a list; `features` a list of
-        {name, uri, format}.
+        table, `benchmark` a list of symbols, `features` a list of {name, uri, format}.
     folder : where relative paths start.
 
     Raises
@@ -74,16 +73,16 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
     for field in given:
         if field not in _FIELDS:
             raise DataError(f"data.{field} is not a field of spec.data")
-    label, kind = _label(given), str(given.get("kind", "prices"))
+    place, kind = _place(given), str(given.get("kind", "prices"))
     if kind not in ("prices", "returns"):
         raise DataError(f"data.kind is {kind!r}; write prices or returns")
     origin: dict[str, Any] = {}
     if "name" in given:
-        file, origin = open_bundled(label)
+        file, origin = open_bundled(place)
         if kind != origin["kind"] or given.get("format", file.format) != file.format:
-            raise DataError(f"data.name {label} holds {origin['kind']}; leave out data.kind and data.format")
+            raise DataError(f"data.name {place} holds {origin['kind']}; leave out data.kind and data.format")
     else:
-        file = open_table(label, folder, given.get("format"))
+        file = open_table(place, folder, given.get("format"))
     table, column = value_table(file, kind)
     universe, universe_file = _universe(given.get("universe"), folder)
     resolution = resolve(table, _options(given, universe))
@@ -99,7 +98,7 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
         "features": feature_files,
     }
     return LoadedData(
-        label=label,
+        label=str(given.get("label", place)),
         returns=resolution.returns,
         prices=resolution.prices,
         price_dates=resolution.price_dates,
@@ -120,7 +119,7 @@ def lineage_of(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def _label(given: Mapping[str, Any]) -> str:
+def _place(given: Mapping[str, Any]) -> str:
     """Return the name or the uri, whichever of the two is given."""
     if ("name" in given) == ("uri" in given):
         raise DataError("data needs either name (a bundled set) or uri (a file), not both and not neither")
@@ -129,7 +128,6 @@ def _label(given: Mapping[str, Any]) -> str:
 
 def _options(given: Mapping[str, Any], universe: MembershipTable | None) -> DataOptions:
     """Return the entry's options with their defaults."""
-    benchmark = given.get("benchmark", ())
     return DataOptions(
         kind=given.get("kind", "prices"),
         start=_date("start", given.get("start")),
@@ -138,7 +136,7 @@ def _options(given: Mapping[str, Any], universe: MembershipTable | None) -> Data
         missing=given.get("missing", "error"),
         delisting_return=_number("delistingReturn", given.get("delistingReturn", 0.0)),
         risk_free=_number("riskFree", given.get("riskFree", 0.0)),
-        benchmark=(benchmark,) if isinstance(benchmark, str) else tuple(benchmark),
+        benchmark=tuple(given.get("benchmark", ())),
         periods=given.get("periods"),
         membership=universe,
     )
@@ -164,12 +162,11 @@ def _number(field: str, value: Any) -> float:
         raise DataError(f"data.{field} is {value!r}, which is not a number; write a fraction such as 0.02") from error
 
 
-def _universe(given: Any, folder: Path) -> tuple[MembershipTable | None, dict[str, Any] | None]:
+def _universe(uri: str | None, folder: Path) -> tuple[MembershipTable | None, dict[str, Any] | None]:
     """Return the membership table and what was read."""
-    if given is None:
+    if uri is None:
         return None, None
-    place = {"uri": given} if isinstance(given, str) else given
-    file = open_table(str(place["uri"]), folder, place.get("format"))
+    file = open_table(uri, folder)
     return membership_table(file), _described(file)
 
 
