@@ -16,7 +16,7 @@ from backsweep.solve.hierarchy import (
     inverse_risks,
     read_choice,
 )
-from backsweep.solve.leaf_order import order_leaves, reorder_optimally
+from backsweep.solve.leaf_order import order_leaves, reorder_leaves
 from backsweep.solve.linkage import METHODS, link
 from backsweep.solve.problem import Problem, Solution, failed
 
@@ -73,7 +73,7 @@ def _allocate(covariance: Float, linkage: str, optimal: bool, risk: str) -> Solu
     distances = correlation_distances(covariance)
     merges = link(distances, linkage)
     if optimal:
-        merges = reorder_optimally(merges, distances)
+        merges = reorder_leaves(merges, distances)
     leaves = order_leaves(merges).leaves
     places = (np.arange(windows)[:, None] * assets + leaves)[:, :, None] * assets + leaves[:, None, :]
     shares, hedged = _bisect(np.take(covariance, places), risk)
