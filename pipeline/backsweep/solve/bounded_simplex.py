@@ -111,7 +111,8 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     """Start each window at the vertex that fills the assets of least variance first."""
     windows, rows, assets = returns.shape
     mean = returns.mean(axis=1)
-    variance = np.einsum("bln,bln->bn", returns, returns) / rows - mean * mean
+    square = np.einsum("bln,bln->bn", returns, returns) / rows
+    variance = np.maximum(square - mean * mean, 0.0)
     order = np.argsort(variance, axis=1, kind="stable")
     width = (box.upper - box.lower)[order]
     left = (
@@ -150,7 +151,7 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     tight[:, 1] = looked[every, scenario]
     basic = np.zeros((windows, assets), dtype=np.bool_)
     basic[every, first] = True
-    scale = np.maximum(np.sqrt(variance.mean(axis=1)), np.finfo(float).tiny)
+    scale = np.maximum(np.sqrt(square.mean(axis=1)), np.finfo(float).tiny)
     tableau = Tableau(
         rows=looked,
         state=state,

@@ -196,7 +196,7 @@ def solve_program(returns: Float, tail_rows: float, region: Region) -> Dual | No
 
 
 def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Float:
-    """Return the optimal portfolio of least Euclidean norm, (N,).
+    """Return the optimal v (V,) whose portfolio has the least Euclidean norm, within its bounds.
 
     The optimal portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at
     the threshold, those with q = 1 / k not below it, those with q = 0 not above; a priced bound is met.
@@ -219,10 +219,34 @@ def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Fl
     import daqp  # a compiled solver, needed by few windows
 
     assets, variables = returns.shape[1], len(region.lower)
+    matrix, floor, ceiling = _optimal_face(returns, tail_rows, region, dual)
+    norm = np.zeros(variables + 1)
+    norm[:assets] = 1.0
+    sense = np.where(floor == ceiling, 5, 0).astype(np.int32)
+    limit = 1e30  # daqp's infinity
+    for tolerance in (1e-12, 1e-10, 1e-9):
+        point, _, flag, _ = daqp.solve(
+            np.diag(norm),
+            np.zeros(variables + 1),
+            matrix,
+            np.minimum(ceiling, limit),
+            np.maximum(floor, -limit),
+            sense.copy(),
+            primal_tol=tolerance,
+        )
+        if flag > 0:
+            point = _onto_active(np.asarray(point), matrix, floor, ceiling)
+            return np.clip(point[:variables], region.lower, region.upper)
+    raise SolveError(f"several portfolios have the least CVaR and the shortest was not found (DAQP exit {flag})")
+
+
+def _optimal_face(returns: Float, tail_rows: float, region: Region, dual: Dual) -> tuple[Float, Float, Float]:
+    """The portfolios complementary to `dual`: rows over (v, threshold), floors and ceilings of (v, threshold, rows)."""
+    assets, variables = returns.shape[1], len(region.lower)
     scale = float(np.abs(returns).mean()) or 1.0
     cap = 1.0 / tail_rows
-    inside = (dual.tail > STRICT * cap) & (dual.tail < cap * (1.0 - STRICT))
     full = dual.tail >= cap * (1.0 - STRICT)
+    inside = (dual.tail > STRICT * cap) & ~full
     losses = np.zeros((len(returns), variables + 1))
     losses[:, :assets] = returns / -scale
     losses[:, -1] = -1.0
@@ -230,21 +254,34 @@ def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Fl
     cost[:assets] = -(dual.tail @ returns)
     reduced = (cost - dual.rows @ region.matrix) / scale
     multiplier = dual.rows / scale
-    floor = np.where(reduced < -STRICT, region.upper, region.lower)
-    ceiling = np.where(reduced > STRICT, region.lower, region.upper)
-    row_floor = np.where(multiplier < -STRICT, region.row_upper, region.row_lower)
-    row_ceiling = np.where(multiplier > STRICT, region.row_lower, region.row_upper)
-    blower = np.concatenate([floor, [-1e30], np.where(inside | full, 0.0, -1e30), row_floor])
-    bupper = np.concatenate([ceiling, [1e30], np.where(full, 1e30, 0.0), row_ceiling])
-    blower, bupper = np.maximum(blower, -1e30), np.minimum(bupper, 1e30)
-    matrix = np.concatenate([losses, np.pad(region.matrix, ((0, 0), (0, 1)))])
-    norm = np.zeros(variables + 1)
-    norm[:assets] = 1.0
-    sense = np.where(blower == bupper, 5, 0).astype(np.int32)
-    for tolerance in (1e-12, 1e-10, 1e-9):
-        point, _, flag, _ = daqp.solve(
-            np.diag(norm), np.zeros(variables + 1), matrix, bupper, blower, sense.copy(), primal_tol=tolerance
-        )
-        if flag > 0:
-            return np.asarray(point[:assets])
-    raise SolveError(f"several portfolios have the least CVaR and the shortest was not found (DAQP exit {flag})")
+    floor = np.concatenate(
+        [
+            np.where(reduced < -STRICT, region.upper, region.lower),
+            [-np.inf],
+            np.where(inside | full, 0.0, -np.inf),
+            np.where(multiplier < -STRICT, region.row_upper, region.row_lower),
+        ]
+    )
+    ceiling = np.concatenate(
+        [
+            np.where(reduced > STRICT, region.lower, region.upper),
+            [np.inf],
+            np.where(full, np.inf, 0.0),
+            np.where(multiplier > STRICT, region.row_lower, region.row_upper),
+        ]
+    )
+    return np.concatenate([losses, np.pad(region.matrix, ((0, 0), (0, 1)))]), floor, ceiling
+
+
+def _onto_active(point: Float, matrix: Float, floor: Float, ceiling: Float) -> Float:
+    """Move a point, exact to about 1e-10, the least way onto the limits it stands at."""
+    size = len(point)
+    value = np.concatenate([point, matrix @ point])
+    low, high = np.abs(value - floor) < 1e-8, np.abs(value - ceiling) < 1e-8
+    point = np.where(low[:size], floor[:size], np.where(high[:size], ceiling[:size], point))
+    loose = ~(low | high)[:size]
+    active = (low | high)[size:]
+    goal = np.where(low, floor, ceiling)[size:][active]
+    move = np.linalg.lstsq(matrix[active][:, loose], goal - matrix[active] @ point, rcond=1e-12)[0]
+    point[loose] += move
+    return point
