@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from backsweep.cli.main import EXIT_CODES, build_parser
-from backsweep_api.not_built import validate
+from backsweep_api.validation import validate
 
 if TYPE_CHECKING:
     from pathlib import Path
