@@ -83,6 +83,15 @@ def test_only_the_part_above_the_diagonal_is_read(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_the_layout_in_memory_does_not_matter(method: str) -> None:
+    distances = random_distances(3, 8, seed=11)
+    for layout in (np.asfortranarray(distances), distances[:, :, ::-1][:, :, ::-1], np.repeat(distances, 2, 0)[::2]):
+        merges = link(layout, method)
+        assert merges.tobytes() == link(distances, method).tobytes()
+        assert reorder_leaves(merges, layout).tobytes() == reorder_leaves(merges, distances).tobytes()
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_window_has_the_same_tree_to_the_last_bit_in_any_company(method: str) -> None:
     distances = random_distances(7, 20, seed=4)
     together = link(distances, method)

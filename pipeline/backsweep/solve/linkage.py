@@ -71,9 +71,11 @@ def link(distances: Float, method: str) -> Float:
 
 
 def _mirror_upper(distances: Float) -> Float:
-    """Return a symmetric copy of the part above the diagonal, with infinity on the diagonal."""
+    """Return a symmetric copy (in C order) of the part above the diagonal, with infinity on the diagonal."""
     assets = distances.shape[1]
-    square = np.where(np.tri(assets, k=-1, dtype=bool), np.swapaxes(distances, 1, 2), distances)
+    square = np.empty(distances.shape)
+    square[:] = distances
+    np.copyto(square, np.swapaxes(distances, 1, 2), where=np.tri(assets, k=-1, dtype=bool))
     square[:, np.arange(assets), np.arange(assets)] = np.inf
     return square
 
