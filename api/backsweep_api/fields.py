@@ -5,10 +5,11 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
+from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model, Path
 from backsweep_api.spec.checks import Check
 
@@ -53,10 +54,18 @@ def right_at(root: type[Model], path: Path) -> str | None:
     field = field_at(root, path)
     if field is None:
         return None
+    if is_list(field):
+        return None
+    words = [
+        word
+        for part in _parts(field.annotation)
+        if typing.get_origin(part) is Literal
+        for word in typing.get_args(part)
+    ]
+    if words:
+        return one_of(words)
     checks = [item for item in (*field.metadata, *_metadata(field.annotation)) if isinstance(item, Check)]
-    if checks and not is_list(field):
-        return checks[0].right
-    return None
+    return checks[0].right if checks else None
 
 
 def _last(path: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 __all__ = ["nearest", "one_of"]
 
-LISTED = 12  # names a sentence lists before it says how many more there are
+LISTED = 20  # names a sentence lists before it says how many more there are
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -63,19 +63,15 @@ def _check_path(assignment: str, names: list[str]) -> bool:
 
 def _value(assignment: str, text: str, listed: bool) -> Any:
     """Return the value that `text` spells."""
-    stripped = text.strip()
-    whole = stripped.startswith(("[", "{")) and stripped.endswith(("]", "}"))
     try:
-        if not listed:
-            return read_value(text)
-        if whole:
-            value = read_value(text)
-            if isinstance(value, list) or (isinstance(value, dict) and {"low", "high"} <= set(value)):
-                return value  # a list written out, or a range
-        value = read_value(f"[{text}]") if stripped else []
+        values = read_value(f"[{text}]") if listed else read_value(text)
     except SpecError as error:
         raise SpecError(f"--set {assignment}: the value is not YAML ({error})") from None
-    return None if value == [None] else value
+    if not listed:
+        return values
+    alone = values[0] if len(values) == 1 else ()
+    whole = isinstance(alone, list) or (isinstance(alone, dict) and {"low", "high"} <= set(alone))
+    return alone if whole or alone is None else values  # a list written out, a range, or nothing
 
 
 def _assigned(node: Any, names: list[str], value: Any, assignment: str) -> Any:

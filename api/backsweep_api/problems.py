@@ -9,10 +9,12 @@ from pydantic import ValidationError
 
 from backsweep_api.fields import fields_of, models_at, right_at
 from backsweep_api.nearest import nearest, one_of
-from backsweep_api.spec.base import Model, Path
+from backsweep_api.spec.base import Model, Named, Path
 from backsweep_api.spec.checks import found
 
 __all__ = ["sentences", "written_path"]
+
+SHOWN_FIELDS = 5
 
 
 def sentences(error: ValidationError, root: type[Model], tree: Any) -> list[str]:
@@ -20,6 +22,8 @@ def sentences(error: ValidationError, root: type[Model], tree: Any) -> list[str]
     told: list[str] = []
     for detail in error.errors(include_url=False):
         path = tuple(detail["loc"])
+        if detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]:
+            continue  # values are there, and each that is wrong is told by itself
         if detail["type"] == "rules":
             told.extend(_sentence(below, text, tree) for below, text in detail["ctx"]["problems"])
         else:
@@ -61,8 +65,7 @@ def _told(detail: Any, path: Path, root: type[Model]) -> str:
     if kind == "missing":
         right = right_at(root, path)
         if right is None:
-            fields = models_at(root, path)
-            right = f"a mapping with {one_of(fields_of(fields[0]))}" if fields else "a list with at least one value"
+            right = _mapping(detail, root, path) if models_at(root, path) else "a list with at least one value"
         return f"is missing; write {right}"
     told = TOLD.get(kind)
     wanted = told(detail, root, path) if told is not None else detail["msg"]
@@ -91,7 +94,12 @@ def _size(value: object) -> str:
 
 def _mapping(detail: Any, root: type[Model], path: Path) -> str:
     models = models_at(root, path)
-    return f"a mapping with {one_of(fields_of(models[0]))}" if models else "a mapping of names to values"
+    if not models:
+        return "a mapping of names to values"
+    names = list(fields_of(models[0]))
+    more = ", ..." if len(names) > SHOWN_FIELDS else ""
+    mapping = f"a mapping ({', '.join(names[:SHOWN_FIELDS])}{more})"
+    return f"a name, or {mapping}" if issubclass(models[0], Named) else mapping
 
 
 def _list(detail: Any, root: type[Model], path: Path) -> str:
@@ -100,11 +108,11 @@ def _list(detail: Any, root: type[Model], path: Path) -> str:
 
 
 def _most(detail: Any, root: type[Model], path: Path) -> str:
-    return f"at most {detail['ctx']['max_length']:,}"
+    return f"at most {detail['ctx']['max_length']:,} of them"
 
 
 def _least(detail: Any, root: type[Model], path: Path) -> str:
-    return f"at least {detail['ctx']['min_length']:,}"
+    return "at least one value"
 
 
 TOLD: Mapping[str, Callable[[Any, type[Model], Path], str]] = {

@@ -33,7 +33,9 @@ def read_tree(text: str) -> list[Any]:
     text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
         try:
-            return [json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)]
+            value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)
+            _check_depth(value, DEEPEST)
+            return [value]
         except (ValueError, RecursionError):
             pass  # YAML reads it too, or says on which line it does not
     return _Composer(text).documents()
@@ -57,6 +59,15 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("duplicate key")
     return found
+
+
+def _check_depth(value: Any, levels: int) -> None:
+    """Refuse JSON that is nested deeper than YAML may be."""
+    if levels < 0:
+        raise ValueError("nested")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, levels - 1)
 
 
 def _refuse(constant: str) -> Any:

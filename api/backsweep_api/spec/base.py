@@ -26,7 +26,7 @@ class Model(BaseModel):
         validate_by_alias=True,
         validate_by_name=False,
         serialize_by_alias=True,
-        field_title_generator=lambda name, field: field.alias or name,
+        field_title_generator=lambda name, field: field.alias or to_camel(name),
     )
     KEEPS_NULLS: ClassVar[bool] = False
 

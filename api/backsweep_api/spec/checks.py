@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 LONGEST_FOUND = 60
+FEW = 6  # words that are listed even where one of them was probably meant
 LARGEST_SCALAR = 1e300
 QUOTE = " (in quotes: YAML reads y, yes, on, n, no and off as booleans)"
 
@@ -43,6 +44,8 @@ def found(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     shown = json.dumps(value, ensure_ascii=False, default=str)
     return shown if len(shown) <= LONGEST_FOUND else shown[: LONGEST_FOUND - 4] + '..."'
 
@@ -118,7 +121,7 @@ class Number(Check):
     @override
     def right(self) -> str:
         begin = f"above {self.low:,} and up to" if self.above else f"from {self.low:,} to"
-        return f"a number{f' of {self.unit}' if self.unit else ''} {begin} {self.high:,}"
+        return f"a number {begin} {self.high:,}{f' ({self.unit})' if self.unit else ''}"
 
     @override
     def check(self, value: Any) -> float:
@@ -201,7 +204,8 @@ class OneOf(Check):
                 return str(value)
             near = nearest(value, self.words)
             if near is not None:
-                sentence = f"found {found(value)}, perhaps meant as {near}; write {self.right}"
+                listed = f" Write {self.right}" if len(self.words) <= FEW else ""
+                sentence = f"found {found(value)}; did you mean {near}?{listed}"
                 raise PydanticCustomError("sentence", "{sentence}", {"sentence": sentence})
         raise refuse(value, self.right)
 
@@ -231,7 +235,7 @@ class Money(Check):
     @property
     @override
     def right(self) -> str:
-        return f'{self.unit} as a quoted decimal from "0" to "{self.high}", such as "0.02"'
+        return f'a quoted decimal such as "0.02", from 0 to {self.high:,} ({self.unit})'
 
     @override
     def check(self, value: Any) -> str:

@@ -34,6 +34,8 @@ def inconsistencies(
         return
     blocks = choice_blocks(axes, strategy, walk.train)
     yield from _size_problems(data, axes, sampling, blocks)
+    if any(True for exclusion in axes.exclude for _ in exclusion.rules()):
+        return  # each is told by itself
     broken = list(_exclusion_problems(data, axes, blocks))
     yield from broken
     small = sum(block.points for block in blocks) <= MOST_TRIALS
@@ -123,7 +125,7 @@ def _size_problems(
     elif sampling.method == "random" and drawn > points:
         yield (
             ("sampling", "count"),
-            f"found {drawn}, but the axes give only {points} distinct points; write {points} or fewer, or method grid",
+            f"found {drawn}, more than the axes have distinct points ({points}); write fewer, or method grid",
         )
 
 

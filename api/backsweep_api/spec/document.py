@@ -12,7 +12,7 @@ from typing_extensions import override
 from backsweep_api.canonical import canonical_value
 from backsweep_api.spec.axes import Axes
 from backsweep_api.spec.base import Model, Problem, broken_rules
-from backsweep_api.spec.checks import Flag, OneOf, Whole
+from backsweep_api.spec.checks import Flag, OneOf, Whole, refuse
 from backsweep_api.spec.cluster import Cluster, NodePool
 from backsweep_api.spec.consistency import inconsistencies
 from backsweep_api.spec.data import DataSet
@@ -30,6 +30,8 @@ KIND = "BacktestSweep"
 
 def _listed(value: Any) -> Any:
     """Read one data set as a list of one."""
+    if isinstance(value, str):
+        raise refuse(value, "a mapping, such as {name: sp500-20}")
     return [value] if isinstance(value, dict) else value
 
 

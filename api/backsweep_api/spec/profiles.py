@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Named, Problem
-from backsweep_api.spec.checks import Flag, Number, OneOf, Whole
+from backsweep_api.spec.checks import Flag, Number, OneOf, Whole, found
 
 __all__ = [
     "CORES",
@@ -120,7 +120,7 @@ class _Parametrised(Named):
             if key not in self.defaults:
                 owners = one_of(name for name, defaults in self.all_defaults.items() if key in defaults)
                 takes = f"takes {one_of(self.defaults)}" if self.defaults else "takes no parameters"
-                yield (key,), f"found {value}, but {self.name} {takes}; {key} belongs to {owners}"
+                yield (key,), f"found {found(value)}, but {self.name} {takes}; {key} belongs to {owners}"
 
     def normalised(self) -> Any:
         given = self.given

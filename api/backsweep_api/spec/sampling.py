@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from backsweep_api.canonical import canonical_json
+from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model, Problem
 from backsweep_api.spec.checks import Flag, OneOf, Text, Whole
 from backsweep_api.spec.names import ParameterName
@@ -43,7 +44,7 @@ class Sampling(Model):
         for field in ("count", "seed", "rounds"):
             value = getattr(self, field)
             if value is not None and field not in USES[self.method]:
-                owners = " or ".join(method for method, used in USES.items() if field in used)
+                owners = one_of(method for method, used in USES.items() if field in used)
                 yield (
                     (field,),
                     f"found {value}, which {self.method} does not use; write method {owners}, or leave it out",

@@ -1,0 +1,117 @@
+"""What this release does not do is refused with a sentence, field by field; what a cluster cannot reach is named."""
+
+from __future__ import annotations
+
+import pytest
+
+from backsweep_api.documents import read_document
+from backsweep_api.errors import NotBuiltError
+from backsweep_api.not_built import refuse_unbuilt
+from backsweep_api.validation import validate
+
+HEAD = "apiVersion: backsweep.dev/v1alpha1\nkind: BacktestSweep\nmetadata: {name: t}\nspec:\n"
+DATA = "data: {name: sp500-20}"
+AXES = "axes: {profile: [hrp]}"
+
+
+def text(*sections: str) -> str:
+    """Return a document of the sections, data and axes filled in where they are not given."""
+    given = "".join(f"  {section}\n" for section in sections)
+    for section in (DATA, AXES):
+        if f"  {section.partition(':')[0]}:" not in given:
+            given += f"  {section}\n"
+    return HEAD + given
+
+
+BUILT = [
+    "execution: {mode: auto}",
+    "execution: {mode: local, parallelism: 2, offloadThreshold: 800, retries: 3, onSolveFailure: hold}",
+    "storage: {uri: 'file://store'}",
+    "suspend: false",
+    "backoffLimit: 3",
+    "data: {uri: 'file://prices.csv', universe: 'file://members.csv'}",
+    "axes: {profile: [hrp], engine: [native]}",
+    "sampling: {method: random, count: 1}",
+    "validation: {holdout: 252}",
+]
+LEAVE = "is not built in this release: sweeps run on this machine; leave it out"
+COSTS = "is not built in this release: costs of compute are not counted; leave it out"
+CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
+TABLES = "is not built in this release: tables are read from files; write a file:// URI"
+UNBUILT = [
+    ("execution: {mode: ray}", ["spec.execution.mode: ray is not built in this release; write local or auto"]),
+    ("execution: {offloadThreshold: 100}", [f"spec.execution.offloadThreshold: {LEAVE}"]),
+    ("cluster: {}", [f"spec.cluster: {LEAVE}"]),
+    (
+        "prefect: {workPool: p}",
+        ["spec.prefect: is not built in this release: sweeps run without Prefect; leave it out"],
+    ),
+    ("pricing: {cpuHour: '0.05'}", [f"spec.pricing: {COSTS}"]),
+    (
+        "pricing: {instanceType: m5}\n  budget: {maxCost: '5'}",
+        [f"spec.pricing: {COSTS}", f"spec.budget: {COSTS}"],
+    ),
+    ("nodePool: {}", [f"spec.nodePool: {LEAVE}"]),
+    (
+        "suspend: true",
+        [
+            "spec.suspend: is not built in this release: a run is stopped by Ctrl-C and goes on when it is started "
+            "again; leave it out"
+        ],
+    ),
+    ("backoffLimit: 5", [f"spec.backoffLimit: {CLUSTER}"]),
+    ("activeDeadlineSeconds: 600", [f"spec.activeDeadlineSeconds: {CLUSTER}"]),
+    ("ttlSecondsAfterFinished: 0", [f"spec.ttlSecondsAfterFinished: {CLUSTER}"]),
+    (
+        "axes: {profile: [hrp], engine: [native, skfolio]}",
+        ["spec.axes.engine[1]: skfolio is not built in this release; write native"],
+    ),
+    (
+        "storage: {uri: 's3://b/p'}",
+        [
+            "spec.storage.uri: s3://b/p is not built in this release: results are kept in folders; write a file:// URI",
+        ],
+    ),
+    ("data: {uri: 's3://b/p.csv'}", [f"spec.data.uri: s3://b/p.csv {TABLES}"]),
+    (
+        "data: [{name: sp500-20}, {uri: 'https://x/p.csv', features: [{name: f, uri: 's3://b/f.csv'}]}]",
+        [f"spec.data[1].uri: https://x/p.csv {TABLES}", f"spec.data[1].features[0].uri: s3://b/f.csv {TABLES}"],
+    ),
+]
+
+
+@pytest.mark.parametrize("section", BUILT)
+def test_what_is_built_is_taken(section: str) -> None:
+    refuse_unbuilt(read_document(text(section)))
+    assert validate(text(section)) == []
+
+
+@pytest.mark.parametrize(("section", "problems"), UNBUILT, ids=[section for section, _ in UNBUILT])
+def test_what_is_not_built_is_refused_by_name(section: str, problems: list[str]) -> None:
+    document = text(section)
+    with pytest.raises(NotBuiltError) as refused:
+        refuse_unbuilt(read_document(document))
+    assert list(refused.value.problems) == problems
+    assert validate(document, "local") == problems
+
+
+def test_a_search_is_refused() -> None:
+    document = text("axes: {profile: [hrp], lookback: {low: 21, high: 504}}", "sampling: {method: search, count: 8}")
+    assert validate(document) == [
+        "spec.sampling.method: search is not built in this release; write grid, random or sobol"
+    ]
+
+
+def test_a_normal_form_asks_for_nothing_that_is_not_built() -> None:
+    refuse_unbuilt(read_document(str(read_document(text()).normalised()).replace("None", "null")))
+
+
+def test_a_cluster_is_told_what_only_a_laptop_can_do() -> None:
+    assert validate(text("storage: {uri: 's3://b/p'}", "cluster: {}", "execution: {mode: ray}"), "cluster") == []
+    assert validate(text("data: {uri: 'file://p.csv'}"), "cluster") == [
+        "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix",
+        "spec.data.uri: file://p.csv is a file of one machine; a cluster needs an s3:// or https:// URI",
+    ]
+    assert validate(text("storage: {uri: 'file://runs'}"), "cluster") == [
+        "spec.storage.uri: file://runs is a folder of one machine; a cluster needs an s3:// URI"
+    ]
