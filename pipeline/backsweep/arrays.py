@@ -19,7 +19,17 @@ Integer = NDArray[np.int64]
 Boolean = NDArray[np.bool_]
 Dates = NDArray[np.datetime64]
 
-__all__ = ["Boolean", "Dates", "Float", "Integer", "Returns", "Weights", "Windows", "read_only"]
+__all__ = [
+    "Boolean",
+    "Dates",
+    "FeatureTable",
+    "Float",
+    "Integer",
+    "Returns",
+    "Weights",
+    "Windows",
+    "read_only",
+]
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -87,6 +97,7 @@ class Returns(_Frozen):
     digest: str
 
     def check(self) -> None:
+        """Raise `InvariantError` when shapes do not fit together."""
         rows, assets = self.simulation.shape
         fits = (
             self.dates.shape == (rows,)
@@ -126,6 +137,15 @@ class Windows(_Frozen):
     def __len__(self) -> int:
         return len(self.test_start)
 
+    def part(self, start: int, stop: int) -> Windows:
+        """Return windows `start` to `stop` (half-open)."""
+        return Windows(
+            self.train_start[start:stop],
+            self.train_stop[start:stop],
+            self.test_start[start:stop],
+            self.test_stop[start:stop],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights(_Frozen):
@@ -143,3 +163,21 @@ class Weights(_Frozen):
     values: Float
     certificate: Float
     failures: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureTable(_Frozen):
+    """A table that a user's strategy reads; what it sees ends at its decision row's date.
+
+    Parameters
+    ----------
+    dates : (F,) datetime64[D], strictly increasing.
+    columns : C names, in the order of the file.
+    values : (F, C) float64, NaN where the file has nothing.
+    sha256 : hex, of the dates, names and values.
+    """
+
+    dates: Dates
+    columns: tuple[str, ...]
+    values: Float
+    sha256: str

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from numpy.typing import NDArray
+
 __all__ = ["BlockOutcome", "Executor", "ManifestKey", "Store", "Versioned"]
 
 Block = TypeVar("Block")
@@ -48,6 +50,17 @@ class Store(Protocol):
         MissingObjectError, CorruptObjectError
         """
 
+    def put_array(self, array: NDArray[Any]) -> str:
+        """Store an array as .npy bytes (C order, little endian, no pickle) and return their digest."""
+
+    def open_array(self, digest: str) -> NDArray[Any]:
+        """Return a stored array, read-only and verified; a memory map where the store is a folder.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+        """
+
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
 
@@ -83,9 +96,7 @@ class BlockOutcome(Generic[Result]):
 class Executor(Protocol):
     """Runs blocks of units; in which order and where changes nothing but speed."""
 
-    def run(
-        self, blocks: Iterable[Block], work: Callable[[Block], Result]
-    ) -> Iterator[BlockOutcome[Result]]:
+    def run(self, blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[BlockOutcome[Result]]:
         """Yield outcomes as blocks finish, in any order, each block exactly once.
 
         Raises

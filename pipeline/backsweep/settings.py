@@ -43,7 +43,9 @@ def pin_numeric_environment() -> None:
     if numeric_variables_are_pinned():
         return
     if "numpy" in sys.modules:
-        raise InvariantError("numpy was imported before its environment was pinned; start Backsweep in a process of its own")
+        raise InvariantError(
+            "numpy was imported before its environment was pinned; start Backsweep in a process of its own"
+        )
     os.environ.update(NUMERIC_VARIABLES)
 
 

@@ -11,7 +11,17 @@ from typing import Any, Literal
 
 from backsweep.arrays import Integer, Windows
 
-__all__ = ["Block", "Costs", "Estimator", "Evaluation", "Rebalance", "Simulation", "Solve", "SolveTask", "SolveUnit"]
+__all__ = [
+    "Block",
+    "Costs",
+    "Estimator",
+    "Evaluation",
+    "Rebalance",
+    "Simulation",
+    "Solve",
+    "SolveTask",
+    "SolveUnit",
+]
 
 Rebalance = Literal["window", "daily"]
 

@@ -33,9 +33,7 @@ class ProcessExecutor:
         self._retries = retries
         self._timeout_seconds = timeout_seconds
 
-    def run(
-        self, blocks: Iterable[Block], work: Callable[[Block], Result]
-    ) -> Iterator[BlockOutcome[Result]]:
+    def run(self, blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[BlockOutcome[Result]]:
         """Yield outcomes as blocks finish.
 
         Raises
@@ -70,9 +68,7 @@ class ProcessExecutor:
     ) -> Iterator[BlockOutcome[Result]]:
         """Run until everything is done or the pool breaks; what was in flight then is put into `lost`."""
         pin_numeric_environment()
-        pool = concurrent.futures.ProcessPoolExecutor(
-            self._processes, mp_context=multiprocessing.get_context("spawn")
-        )
+        pool = concurrent.futures.ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
         running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]] = {}
         finished = False
         try:

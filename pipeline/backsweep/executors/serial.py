@@ -16,9 +16,7 @@ Result = TypeVar("Result")
 class SerialExecutor:
     """Runs blocks in this process, in the order given."""
 
-    def run(
-        self, blocks: Iterable[Block], work: Callable[[Block], Result]
-    ) -> Iterator[BlockOutcome[Result]]:
+    def run(self, blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[BlockOutcome[Result]]:
         """Yield each block's outcome; whatever the work raises passes through."""
         for index, block in enumerate(blocks):
             yield BlockOutcome(index, work(block))

@@ -18,7 +18,14 @@ from backsweep.eligibility import UNTRAINED_PROFILES
 from backsweep.units import Costs, Evaluation, Solve
 from backsweep_api.canonical import canonical_json
 
-__all__ = ["KERNEL_REVISIONS", "evaluated_rows", "simulation_id", "simulation_prefix", "solve_unit_id", "trained_rows"]
+__all__ = [
+    "KERNEL_REVISIONS",
+    "evaluated_rows",
+    "simulation_id",
+    "simulation_prefix",
+    "solve_unit_id",
+    "trained_rows",
+]
 
 KERNEL_REVISIONS: Mapping[str, int] = {
     "covariance": 1,
@@ -115,9 +122,7 @@ def simulation_prefix(
 def simulation_id(prefix: Any, rebalance: str, costs: Costs) -> str:
     """Return the id of one simulation."""
     state = prefix.copy()
-    state.update(
-        f"\n{rebalance} {costs.slippage_bps!r} {costs.commission_bps!r} {costs.borrow_rate!r}".encode()
-    )
+    state.update(f"\n{rebalance} {costs.slippage_bps!r} {costs.commission_bps!r} {costs.borrow_rate!r}".encode())
     return str(state.hexdigest())
 
 

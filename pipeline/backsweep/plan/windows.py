@@ -10,10 +10,11 @@ import numpy as np
 from backsweep.arrays import Dates, Returns, Windows
 from backsweep.errors import DataError
 
-__all__ = ["WalkForward", "aligned_runs", "make_windows", "ranked_rows", "slice_windows"]
+__all__ = ["WalkForward", "aligned_runs", "make_windows", "ranked_rows"]
 
 RUN = 512  # windows a unit holds; part of every unit's identity
-SHORTEST_RUN = 32
+SHORTEST_RUN = 64
+FEWEST_RANKED_ROWS = 32  # the overfitting statistics cut them into 16 slices of at least 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,10 @@ def make_windows(returns: Returns, lookback: int, longest_lookback: int, walk: W
     return Windows(train_start, train_stop, test_start, test_stop)
 
 
-def slice_windows(windows: Windows, start: int, stop: int) -> Windows:
-    """Return windows `start` to `stop` (half-open)."""
-    part = slice(start, stop)
-    return Windows(
-        windows.train_start[part], windows.train_stop[part], windows.test_start[part], windows.test_stop[part]
-    )
-
-
 def aligned_runs(count: int) -> Iterator[tuple[int, int]]:
     """Yield the half-open runs of windows that are solved, cached and named together.
 
-    Runs of 512; the tail in runs of 256, 128, 64 and 32 and a last one of fewer than 32. Every run but the last
+    Runs of 512; the tail in runs of 256, 128 and 64 and a last one of fewer than 64. Every run but the last
     stays the same when windows are added until its neighbours merge, so a month more of data leaves them valid.
     """
     start = 0
@@ -99,19 +92,22 @@ def ranked_rows(dates: Dates, holdout: int | str | None) -> int:
     Raises
     ------
     DataError
-        If fewer than two rows are left to rank by.
+        If fewer than `FEWEST_RANKED_ROWS` are left to rank by.
     """
     if holdout is None:
-        return len(dates)
+        return _enough(len(dates), len(dates), "data: the walk-forward has")
     if isinstance(holdout, int):
         ranked = len(dates) - holdout
     else:
         ranked = int(np.searchsorted(dates, np.datetime64(holdout, "D")))
-    if ranked < 2:
+    return _enough(ranked, len(dates), f"spec.validation.holdout: {holdout} leaves")
+
+
+def _enough(ranked: int, rows: int, what: str) -> int:
+    if ranked < FEWEST_RANKED_ROWS:
         message = (
-            f"spec.validation.holdout: {holdout} leaves {max(ranked, 0)} of {len(dates)} test rows to rank by; "
-            f"hold out less"
+            f"{what} {max(ranked, 0)} of {rows} test rows to rank by; at least {FEWEST_RANKED_ROWS} are needed "
+            f"(16 slices of 2 rows): give more data, shorter lookbacks or hold out less"
         )
         raise DataError(message)
     return ranked
-

@@ -98,7 +98,7 @@ class _Estimates:
             chosen = rows if len(wanted) == rows.shape[1] else np.ascontiguousarray(rows[:, wanted])
             view = np.lib.stride_tricks.sliding_window_view(chosen, self.length, axis=0)
             step = np.diff(self.starts)
-            if len(step) == 0 or (step == step[0]).all() and step[0] > 0:
+            if len(step) == 0 or ((step == step[0]).all() and step[0] > 0):
                 stride = int(step[0]) if len(step) else 1
                 picked = view[self.starts[0] : self.starts[-1] + 1 : stride]
             else:
@@ -130,9 +130,7 @@ class _Estimates:
         return market_betas(self.training(), market.mean(axis=2))
 
 
-def _solve_batch(
-    solve: Solve, shared: _Estimates, state: _Target, timer: Timer, previous: Float | None = None
-) -> None:
+def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer, previous: Float | None = None) -> None:
     profile = PROFILES[solve.profile]
     batch = shared.batch
     try:
@@ -145,7 +143,7 @@ def _solve_batch(
         problem = Problem(
             covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
             mean=None if solve.mean is None else shared.mean(solve.mean),
-            returns=shared.training() if profile.needs_returns else None,
+            returns=_returns(solve, shared, profile.needs_returns),
             risk_free=shared.source.risk_free[shared.decision],
             parameters=solve.parameters,
             constraints=constraints,
@@ -181,3 +179,10 @@ def _solve_in_turn(
         _solve_batch(solve, _Estimates(returns, windows, batch, timer), state, timer, previous)
         if row not in state.failures:
             target = state.values[row]
+
+
+def _returns(solve: Solve, shared: _Estimates, needed: bool) -> Float | None:
+    """Return the training returns a profile needs; for one that does not train no rows, which still say its shape."""
+    if solve.profile in UNTRAINED_PROFILES:
+        return np.empty((len(shared.batch.rows), 0, len(shared.batch.assets)))
+    return shared.training() if needed else None

@@ -1,0 +1,62 @@
+"""Commands on documents: validate, schema, profiles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from backsweep.errors import UserError
+
+__all__ = ["profiles", "read_text", "schema", "validate"]
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Print every problem of a document; exit 0 when there is none."""
+    from backsweep_api.not_built import validate as find_problems
+
+    problems = find_problems(read_text(options.file), options.target)
+    for problem in problems:
+        sys.stderr.write(f"{options.file}: {problem}\n")
+    if problems:
+        return 2
+    sys.stdout.write(f"{options.file}: valid\n")
+    return 0
+
+
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON Schema."""
+    from backsweep_api.schema import json_schema
+
+    json.dump(json_schema(), sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+def profiles(options: argparse.Namespace) -> int:
+    """Print the table of profiles."""
+    from backsweep.solve.profiles import PROFILES
+    from backsweep_api.spec.profiles import LIVE_AXES
+
+    width = max(len(name) for name in PROFILES)
+    for name, profile in PROFILES.items():
+        axes = " ".join(LIVE_AXES[name]) if name in LIVE_AXES else "of its core"
+        wins = "" if profile.competes else " (cannot win)"
+        sys.stdout.write(f"{name:<{width}}  {profile.summary}{wins}\n")
+        sys.stdout.write(f"{'':<{width}}  source: {profile.source}; axes: {axes}\n")
+    return 0
+
+
+def read_text(path: str) -> str:
+    """Return a document's text.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error

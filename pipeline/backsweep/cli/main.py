@@ -1,0 +1,141 @@
+"""Arguments to commands, errors to one sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from backsweep.errors import BacksweepError, InvariantError, NumericError, TransientError, UserError
+from backsweep.settings import pin_numeric_environment
+
+__all__ = ["EXIT_CODES", "build_parser", "main"]
+
+EXIT_CODES = {
+    0: "done; for validate and verify: nothing wrong",
+    1: "the sweep failed, or verify found a difference",
+    2: "bad input: the document, the data, the store or the command line",
+    3: "incomplete: what is finished is stored; run the same command to go on",
+    4: "a bug in Backsweep",
+    130: "interrupted (Ctrl-C): what is finished is stored; run the same command to go on",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see `EXIT_CODES`."""
+    pin_numeric_environment()
+    options = build_parser().parse_args(arguments)
+    module, function = options.command_path.split(":")
+    try:
+        command = getattr(importlib.import_module(module), function)
+        return int(command(options))
+    except KeyboardInterrupt:
+        _say("interrupted: what is finished is stored; run the same command to go on")
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output is gone (backsweep ... | head): nobody to tell
+        return 0
+    except BacksweepError as error:
+        for sentence in error.args:
+            _say(f"{error.reason}: {sentence}")
+        return _exit_code(error)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in EXIT_CODES.items())
+    parser = argparse.ArgumentParser(
+        prog="backsweep",
+        description="Backtest tournaments: thousands of walk-forward portfolio backtests, judged for luck.",
+        epilog=f"exit codes:\n{codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_document_commands(commands)
+    _add_store_commands(commands)
+    _add_trial_commands(commands)
+    return parser
+
+
+def _add_document_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "run:run", "run a sweep; what the store already has is not computed again")
+    _add_document(run)
+    run.add_argument("--output", metavar="DIR", help="run folder (default: runs/NAME)")
+    plan = _command(commands, "plan", "run:plan", "print what a sweep would compute, and what the store already has")
+    _add_document(plan)
+    validate = _command(commands, "validate", "documents:validate", "check a document and name every problem")
+    validate.add_argument("file", metavar="FILE")
+    validate.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="sets")
+    validate.add_argument("--target", choices=("local", "cluster"), default="local", help="where it is to run")
+    _command(commands, "schema", "documents:schema", "print the document's JSON Schema, for editors")
+    _command(commands, "profiles", "documents:profiles", "list the portfolio construction methods")
+
+
+def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _command(commands, "verify", "stored:verify", "re-hash everything a manifest names")
+    verify.add_argument("manifest", metavar="MANIFEST", help="a run folder or its manifest.json")
+    gc = _command(commands, "gc", "stored:collect", "delete unreferenced objects older than 7 days")
+    gc.add_argument("store", metavar="STORE", nargs="?", default=None, help="folder (default: .backsweep/store)")
+    gc.add_argument("--dry-run", action="store_true", help="say what would be deleted")
+    gc.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    explain = _command(commands, "explain", "trials:explain", "what exactly was computed for a trial")
+    _add_trial(explain)
+    explain.add_argument("--json", action="store_true", help="print JSON")
+    weights = _command(commands, "weights", "trials:weights", "print the target weights of a trial")
+    _add_trial(weights)
+    weights.add_argument(
+        "--as-of",
+        default="latest",
+        metavar="DATE",
+        help="the last decision up to this day; latest decides anew on the newest row of the data",
+    )
+    weights.add_argument("--json", action="store_true", help="print JSON")
+    export = _command(commands, "export", "trials:export", "write series of a run to a file")
+    export.add_argument("what", choices=("returns",))
+    export.add_argument("trials", metavar="TRIAL", nargs="*", help="trial ids (default: all)")
+    export.add_argument("--run", metavar="DIR", help="run folder (default: the newest in runs/)")
+    export.add_argument("--output", required=True, metavar="FILE", help="a .parquet or .csv file")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, path: str, summary: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(command_path=f"backsweep.cli.{path}")
+    return parser
+
+
+def _add_document(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a BacktestSweep document (YAML)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="PATH=VALUE",
+        dest="sets",
+        help="replace a field below spec, as in --set axes.lookback=126,252",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_trial(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("trial", metavar="TRIAL", help="a trial id, or the beginning of one; `best` is the winner")
+    parser.add_argument("--run", metavar="DIR", help="run folder (default: the newest in runs/)")
+
+
+def _exit_code(error: BacksweepError) -> int:
+    if isinstance(error, InvariantError):
+        return 4
+    if isinstance(error, TransientError):
+        return 3
+    if isinstance(error, UserError):
+        return 1 if error.reason == "VerificationFailed" else 2
+    return 1 if isinstance(error, NumericError) else 4
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"backsweep: {sentence}\n")

@@ -1,0 +1,85 @@
+"""Predicted time and memory, from a static table: packing must be the same on every machine and every day.
+
+The figures are microseconds a window on one core of the machine that docs/benchmarks.md names, at 20, 100 and 500
+assets and 252 training rows; between and beyond them the logarithms are interpolated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from backsweep.units import SolveTask
+
+__all__ = ["PEAK_BYTES_BASE", "predicted_bytes", "simulation_seconds", "solve_seconds"]
+
+SIZES = (20.0, 100.0, 500.0)
+
+PROFILE_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
+    "equal_weight": (0.5, 1, 4),
+    "market": (0.5, 1, 4),
+    "benchmark": (0.5, 1, 4),
+    "inverse_volatility": (1, 2, 8),
+    "min_variance": (20, 400, 9_000),
+    "max_sharpe": (20, 400, 9_000),
+    "max_diversification": (20, 400, 9_000),
+    "risk_parity": (20, 300, 11_000),
+    "hrp": (25, 300, 8_000),
+    "herc": (80, 800, 12_000),
+    "nco": (100, 1_200, 15_000),
+    "min_cvar": (260, 4_000, 60_000),
+    "barbell": (25, 420, 9_200),
+    "strategy": (2_000, 5_000, 20_000),
+}
+ESTIMATOR_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
+    "sample": (8, 60, 1_500),
+    "ledoit_wolf": (20, 200, 5_000),
+    "oas": (10, 80, 2_000),
+    "ewma": (10, 70, 1_700),
+    "denoised": (60, 900, 60_000),
+    "gerber": (60, 900, 20_000),
+}
+CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
+LEAF_ORDER_MICROSECONDS = (400.0, 6_000.0, 150_000.0)
+SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.08, "daily": 0.2}  # at 20 assets
+METRICS_MICROSECONDS_PER_ROW = 0.04
+UNIT_MICROSECONDS = 250.0  # naming, storing and reporting a unit
+PEAK_BYTES_BASE = 130 << 20  # the process with numpy and pyarrow imported
+
+
+def solve_seconds(task: SolveTask, assets: int, windows: int) -> float:
+    """Return the predicted seconds of solving `windows` windows of a task."""
+    solve = task.solve
+    each = _at(PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"]), assets)
+    if solve.covariance is not None:
+        each += _at(ESTIMATOR_MICROSECONDS[solve.covariance.name], assets) / 4  # shared by the profiles of a block
+    if solve.constraints is not None:
+        each += _at(CONSTRAINED_MICROSECONDS, assets)
+    if solve.parameters.get("leafOrder"):
+        each += _at(LEAF_ORDER_MICROSECONDS, assets)
+    return windows * each * 1e-6 + len(task.units) * UNIT_MICROSECONDS * 1e-6
+
+
+def simulation_seconds(task: SolveTask, assets: int, rows: int) -> float:
+    """Return the predicted seconds of a task's simulations and their metrics."""
+    seconds = 0.0
+    for rule in {simulation.rebalance for simulation in task.simulations}:
+        seconds += rows * SIMULATION_MICROSECONDS_PER_ROW[rule] * assets / 20 * 1e-6
+    each = rows * METRICS_MICROSECONDS_PER_ROW + UNIT_MICROSECONDS
+    return seconds + len(task.simulations) * each * 1e-6
+
+
+def predicted_bytes(trials: int, assets: int, rows: int, slices: int = 16) -> int:
+    """Return the predicted peak memory of one process of a sweep: the results table grows, nothing else does."""
+    table = trials * (24 * 8 + slices * 3 * 8 + 400)
+    batch = 8 * 32 * 2**20
+    return PEAK_BYTES_BASE + table + min(batch, 40 * 8 * rows * assets) + 2 * 8 * rows * assets
+
+
+def _at(figures: tuple[float, float, float], assets: int) -> float:
+    """Return the figure at `assets`, by straight lines between logarithms."""
+    size = math.log(max(assets, 1))
+    knots = [math.log(value) for value in SIZES]
+    left = 0 if size <= knots[1] else 1
+    slope = math.log(figures[left + 1] / figures[left]) / (knots[left + 1] - knots[left])
+    return math.exp(math.log(figures[left]) + slope * (size - knots[left]))

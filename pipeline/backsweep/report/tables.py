@@ -1,0 +1,86 @@
+"""The tables of a run folder, as Parquet: written row group by row group, so that memory does not grow with trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from backsweep.arrays import Dates, Float
+from backsweep_api.canonical import canonical_json
+
+__all__ = ["trials_bytes", "write_returns", "write_weights"]
+
+ROWS_PER_GROUP = 2048
+
+
+def trials_bytes(columns: Mapping[str, Any]) -> bytes:
+    """Return trials.parquet: one row a trial, NaN as null, values of axes that are not numbers or words as JSON."""
+    arrays = {name: _column(values) for name, values in columns.items()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays), sink, compression="zstd", use_dictionary=True)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]  # pyarrow has no types
+
+
+def write_returns(path: Path, dates: Dates, series: Mapping[str, Float]) -> None:
+    """Write returns.parquet: index date, one float64 column a trial id.
+
+    Parameters
+    ----------
+    dates : (T,) datetime64[D].
+    series : trial id -> (T,) net returns, memory maps as they come from the store.
+    """
+    schema = _frame_schema(list(series))
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as writer:
+        for start in range(0, len(dates), ROWS_PER_GROUP):
+            stop = min(start + ROWS_PER_GROUP, len(dates))
+            columns = [pa.array(dates[start:stop].astype("datetime64[ms]"))]
+            columns += [pa.array(values[start:stop]) for values in series.values()]
+            writer.write_table(pa.table(columns, schema=schema))
+
+
+def write_weights(path: Path, dates: Dates, symbols: Sequence[str], values: Float) -> None:
+    """Write weights/<solve id>.parquet: index = date of each window's first test row, one column an asset.
+
+    Parameters
+    ----------
+    dates : (K,) datetime64[D].
+    values : (K, N) float64; a failed window is all NaN.
+    """
+    columns = [pa.array(dates.astype("datetime64[ms]"))]
+    columns += [pa.array(np.ascontiguousarray(values[:, asset])) for asset in range(len(symbols))]
+    table = pa.table(columns, schema=_frame_schema(symbols))
+    pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+
+
+def _frame_schema(names: Sequence[str]) -> pa.Schema:
+    """Return a schema that pandas reads as a frame with the index `date`."""
+    fields = [("date", pa.timestamp("ms")), *((name, pa.float64()) for name in names)]
+    described = {
+        "index_columns": ["date"],
+        "column_indexes": [],
+        "columns": [_described("date", "datetime", "datetime64[ms]")]
+        + [_described(name, "float64", "float64") for name in names],
+        "creator": {"library": "pyarrow", "version": pa.__version__},
+        "pandas_version": "3.0.0",
+    }
+    return pa.schema(fields, metadata={"pandas": json.dumps(described)})
+
+
+def _described(name: str, kind: str, numpy_type: str) -> dict[str, Any]:
+    return {"name": name, "field_name": name, "pandas_type": kind, "numpy_type": numpy_type, "metadata": None}
+
+
+def _column(values: Any) -> pa.Array:
+    if isinstance(values, np.ndarray):
+        return pa.array(values, from_pandas=True)
+    plain = [canonical_json(value).decode() if isinstance(value, dict | list) else value for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if len(kinds) > 1:  # "hrp" beside {"name": "hrp", ...}: both are text by now; true mixtures become JSON
+        plain = [None if value is None else canonical_json(value).decode() for value in plain]
+    return pa.array(plain, type=pa.string() if not kinds else None)

@@ -1,0 +1,109 @@
+"""The stored series of a sweep's trials, read in fixed chunks, and the book behind a trial when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backsweep.arrays import Dates, Float, Windows
+from backsweep.errors import SolveError
+from backsweep.plan.sweep_plan import SweepPlan
+from backsweep.ports import Store
+from backsweep.simulate import Path, positions, simulate
+from backsweep.sweep.table import TrialTable
+from backsweep.sweep.work import read_weights
+from backsweep.trial import spread
+from backsweep.units import Rebalance, SolveTask
+
+__all__ = ["Book", "SweepSeries"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Book:
+    """The weights of one trial and how they were held.
+
+    Parameters
+    ----------
+    targets : (K, N) float64 over all columns of the data set; a failed window is NaN.
+    path : the simulation before costs.
+    closing : (K, N) float64, drifted weights at the close of each window's last row.
+    """
+
+    targets: Float
+    path: Path
+    closing: Float
+
+
+class SweepSeries:
+    """Reads what a finished plan left in the store."""
+
+    def __init__(self, plan: SweepPlan, store: Store, table: TrialTable, data_index: dict[str, int]) -> None:
+        self.plan = plan
+        self.table = table
+        self._store = store
+        self._data_index = data_index
+
+    def net(self, row: int) -> Float:
+        """Return the (T',) net returns of the trial in `row`, as they are stored."""
+        series: Float = self._store.open_array(self.table.returns[row])
+        return series
+
+    def chunks(self, rows: Sequence[int], size: int, stop: int) -> Iterator[tuple[Sequence[int], Float]]:
+        """Yield the rows `size` at a time with their (m, `stop`) net returns: fixed chunks, so fixed bytes."""
+        for start in range(0, len(rows), size):
+            chunk = rows[start : start + size]
+            yield chunk, np.stack([self.net(row)[:stop] for row in chunk])
+
+    def data_of(self, row: int) -> int:
+        """Return which data set a trial ran on."""
+        return self._data_index[self.table.trials[row].values["data"]]
+
+    def task_of(self, row: int) -> SolveTask:
+        """Return a trial's solve."""
+        return self.plan.tasks[self.data_of(row), self.table.trials[row].solve]
+
+    def windows_of(self, row: int) -> Windows:
+        """Return a trial's windows."""
+        data = self.data_of(row)
+        return self.plan.windows[data, self.plan.lookbacks[data, self.table.trials[row].solve]]
+
+    def rebalance_of(self, row: int) -> Rebalance:
+        """Return a trial's rebalancing rule."""
+        rule: Rebalance = self.table.trials[row].values.get("rebalance", "window")
+        return rule
+
+    def test_dates(self, data: int) -> Dates:
+        """Return the (T',) dates of a data set's test rows."""
+        windows = next(windows for (which, _), windows in self.plan.windows.items() if which == data)
+        return self.plan.datasets[data].dates[int(windows.test_start[0]) : int(windows.test_stop[-1])]
+
+    def targets(self, row: int) -> Float:
+        """Return the (K, N) target weights of a trial.
+
+        Raises
+        ------
+        SolveError
+            If its strategy raised, or it is a whole backtest: it has none.
+        """
+        task = self.task_of(row)
+        weights = read_weights(task, self._store) if task.units else "a whole backtest has no target weights"
+        if isinstance(weights, str):
+            raise SolveError(weights)
+        return spread(weights, task.solve, len(self.plan.datasets[self.data_of(row)].symbols))
+
+    def book(self, row: int) -> Book:
+        """Return a trial's book, simulated anew from its stored weights.
+
+        Raises
+        ------
+        SolveError
+            As `targets`.
+        """
+        targets = self.targets(row)
+        windows, returns = self.windows_of(row), self.plan.datasets[self.data_of(row)]
+        rule = self.rebalance_of(row)
+        path = simulate(targets, windows, returns, rule, "hold")
+        held = positions(targets, windows, returns, rule, "hold")
+        return Book(targets, path, held[windows.test_stop - 1 - windows.test_start[0]])

@@ -1,0 +1,198 @@
+"""What a worker does with a block: open the data set, compute what is missing, store it, report little.
+
+Weights and returns go from here to the store; only metrics, slice statistics and digests travel back.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backsweep.arrays import Weights
+from backsweep.errors import InvariantError
+from backsweep.ports import Store
+from backsweep.sweep.datasets import Dataset, open_dataset
+from backsweep.trial import Simulated, backtest_task, join_weights, simulate_task, solve_missing
+from backsweep.units import Block, SolveTask
+
+__all__ = ["BlockReport", "Work", "do_block", "module_folders", "no_timer", "read_weights", "simulation_record"]
+
+
+@dataclass(slots=True)
+class BlockReport:
+    """What comes back from a block.
+
+    Parameters
+    ----------
+    simulations : (simulation id, unit record) of each simulation the block computed.
+    solved_units : how many solve units it computed.
+    seconds : (stage, estimator) -> seconds, for the heatmap.
+    """
+
+    simulations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    solved_units: int = 0
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A worker's whole task, callable with a block; small enough to be sent with each.
+
+    Parameters
+    ----------
+    open_store : opens the store in the worker's process.
+    datasets : digests of the sweep's data sets.
+    import_paths : folders where the user's own modules are found.
+    """
+
+    open_store: functools.partial[Store]
+    datasets: tuple[str, ...]
+    import_paths: tuple[str, ...]
+
+    def __call__(self, block: Block) -> BlockReport:
+        """Compute and store what `block` misses."""
+        for folder in self.import_paths:
+            if folder not in sys.path:
+                sys.path.insert(0, folder)
+        store, dataset = _open(self.open_store.func, self.open_store.args, self.datasets[block.data])
+        return do_block(block, store, dataset)
+
+
+@functools.lru_cache(maxsize=16)
+def _open(opener: Any, arguments: tuple[Any, ...], digest: str) -> tuple[Store, Dataset]:
+    store = opener(*arguments)
+    return store, open_dataset(store, digest)
+
+
+def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
+    """Compute what `block` misses: its units first, then the simulations of every solve that is complete."""
+    report = BlockReport()
+    seconds: dict[tuple[str, str], float] = defaultdict(float)
+
+    @contextmanager
+    def timer(stage: str, estimator: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds[stage, estimator] += time.perf_counter() - start
+
+    data = dataset.strategy_data
+    computed: dict[str, Weights | str] = {}
+    for solved in solve_missing(block, data, timer):
+        outcome = solved.error if solved.weights is None else solved.weights
+        if outcome is None:
+            raise InvariantError(f"unit {solved.unit.id} has neither weights nor an error")
+        computed[solved.unit.id] = outcome
+        with timer("store", "weights"):
+            store.put_unit(solved.unit.id, _solve_record(outcome, store))
+        report.solved_units += 1
+    for task in block.tasks:
+        if not task.simulations:
+            continue
+        for judged in _simulations(task, block, computed, store, data, timer):
+            with timer("store", "returns"):
+                record = simulation_record(judged, store)
+                store.put_unit(judged.simulation.id, record)
+            report.simulations.append((judged.simulation.id, record))
+    report.seconds = dict(seconds)
+    return report
+
+
+@contextmanager
+def no_timer(stage: str, estimator: str) -> Iterator[None]:
+    """Time nothing: for the few solves outside of a block."""
+    yield
+
+
+def read_weights(task: SolveTask, store: Store, computed: Mapping[str, Weights | str] | None = None) -> Weights | str:
+    """Return a solve's weights over all windows, or the error of the user's own profile.
+
+    Raises
+    ------
+    InvariantError
+        If a unit is neither stored nor in `computed`.
+    """
+    parts: list[Weights] = []
+    for unit in task.units:
+        part = (computed or {}).get(unit.id)
+        if part is None:
+            part = _stored_part(unit.id, store)
+        if isinstance(part, str):
+            return part
+        parts.append(part)
+    return join_weights(parts)
+
+
+def simulation_record(judged: Simulated, store: Store) -> dict[str, Any]:
+    """Store a simulation's series and return the unit record that describes it."""
+    record: dict[str, Any] = {
+        "kind": "simulation",
+        "status": judged.status,
+        "failedWindows": judged.failed_windows,
+        "objects": {},
+    }
+    if judged.net is None or judged.slices is None:
+        return {**record, "error": judged.error}
+    record["objects"] = {"returns": store.put_array(judged.net)}
+    record["metrics"] = {name: _json_number(value) for name, value in judged.metrics.items()}
+    record["slices"] = judged.slices.tolist()
+    return record
+
+
+def _simulations(
+    task: SolveTask,
+    block: Block,
+    computed: Mapping[str, Weights | str],
+    store: Store,
+    data: Any,
+    timer: Any,
+) -> Sequence[Simulated]:
+    if task.solve.profile == "strategy" and not task.units:
+        return backtest_task(task, block, data, timer)
+    weights = read_weights(task, store, computed)
+    if isinstance(weights, str):
+        return [Simulated(item, "failed", weights, None, {}, None, 0) for item in task.simulations]
+    return simulate_task(task, weights, block, data, timer)
+
+
+def _solve_record(outcome: Weights | str, store: Store) -> dict[str, Any]:
+    if isinstance(outcome, str):
+        return {"kind": "solve", "status": "failed", "error": outcome, "objects": {}}
+    worst = outcome.certificate[np.isfinite(outcome.certificate)]
+    return {
+        "kind": "solve",
+        "status": "ok",
+        "objects": {"weights": store.put_array(np.column_stack([outcome.values, outcome.certificate]))},
+        "worstCertificate": float(worst.max()) if len(worst) else None,
+        "failures": {str(row): outcome.failures[row] for row in sorted(outcome.failures)},
+    }
+
+
+def _stored_part(unit_id: str, store: Store) -> Weights | str:
+    record = store.get_unit(unit_id)
+    if record is None:
+        raise InvariantError(f"unit {unit_id} should be stored by now and is not")
+    if record["status"] == "failed":
+        return str(record["error"])
+    stored = store.open_array(record["objects"]["weights"])  # (B, n + 1): the last column is the certificate
+    failures = {int(row): reason for row, reason in record["failures"].items()}
+    return Weights(stored[:, :-1], stored[:, -1], failures)
+
+
+def _json_number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def module_folders(document_folder: Path) -> tuple[str, ...]:
+    """Return where the user's own modules are looked for: beside the document, then the working folder."""
+    return tuple(dict.fromkeys([str(document_folder.resolve()), str(Path.cwd())]))
