@@ -1,10 +1,10 @@
-"""What holds for every test: the numeric environment results are defined in, and no time limits in Hypothesis."""
+"""What holds for every test: the numeric environment of our results, and no time limits in Hypothesis."""
 
 from __future__ import annotations
 
 from backsweep.settings import pin_numeric_environment
 
-# Before anything imports numpy, which chooses its kernels then; a plugin that imported it first makes this raise.
+# Before anything imports numpy, which chooses its kernels then; if a plugin was faster, this raises.
 pin_numeric_environment()
 
 from hypothesis import settings  # noqa: E402  # the pin above must come first

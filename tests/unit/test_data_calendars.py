@@ -76,6 +76,15 @@ def test_weekdays_lets_monday_carry_the_weekend() -> None:
     assert not np.isnan(data.estimation).any()
 
 
+def test_weekdays_keeps_the_first_return_of_a_table_of_returns() -> None:
+    moves = np.random.default_rng(4).normal(0, 0.02, (70, 1))
+    monday = np.datetime64("2020-01-06")
+    data = returns_of(PriceTable("t", monday + np.arange(70), ("COIN",), moves), kind="returns", calendar="weekdays")
+    assert data.dates[0] == monday
+    assert np.isclose(data.simulation[0, 0], moves[0, 0], rtol=0, atol=1e-15)
+    assert np.isclose(data.simulation[5, 0], np.prod(1 + moves[5:8, 0]) - 1, rtol=0, atol=1e-15)
+
+
 def test_weekdays_asks_what_to_do_about_a_holiday() -> None:
     with pytest.raises(DataError, match='column "AAA" has no price on 2020-01-20'):
         returns_of(mixed(), calendar="weekdays")

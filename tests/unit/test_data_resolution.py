@@ -135,6 +135,12 @@ def test_returns_are_kept_to_the_bit_and_imply_a_price_on_the_row_before_the_fir
     assert data.dates.tolist() == weekdays(3).tolist()
 
 
+def test_four_months_of_monthly_returns_are_twelve_a_year() -> None:
+    dates = np.array(["2020-01-31", "2020-02-29", "2020-03-31", "2020-04-30"], dtype="datetime64[D]")
+    table = PriceTable("t", dates, ("A",), np.full((4, 1), 0.01))
+    assert resolve(table, DataOptions(kind="returns")).returns.periods == 12
+
+
 def test_a_return_after_a_gap_is_valued_but_not_shown_to_estimators() -> None:
     data = returns_of({"A": [0.1, 0.1, 0.1, 0.1], "B": [0.1, NAN, 0.2, 0.3]}, kind="returns", missing="fill")
     assert data.simulation[:, 1].tolist() == [0.1, 0.0, 0.2, 0.3]

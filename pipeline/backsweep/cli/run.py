@@ -67,8 +67,6 @@ def plan(options: argparse.Namespace) -> int:
         "deadAxes": [
             {"profile": item.profile, "axis": item.axis, "reason": item.reason} for item in dead_axes(document)
         ],
-            {"profile": item.profile, "axis": item.axis, "reason": item.reason} for item in dead_axes(document)
-        ],
         "store": prepared.store.uri,
     }
     if options.json:
@@ -85,7 +83,8 @@ def _opening(prepared: Prepared) -> str:
     cached = f", {counts['trialsCached']:,} of them in the store" if counts["trialsCached"] else ""
     return (
         f"{prepared.document.metadata.name}: {counts['trials']:,} trials{cached}, "
-        f"{counts['solves']:,} distinct solves, {counts['windows']:,} windows each; predicted {seconds:.1f} s on one core\n"
+        f"{counts['solves']:,} distinct solves, "
+        f"{counts['windows']:,} windows each; predicted {seconds:.1f} s on one core\n"
     )
 
 

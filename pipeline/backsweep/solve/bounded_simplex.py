@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backsweep.arrays import Boolean, Float, Integer
-from backsweep.solve.simplex_pivot import REST, TAIL, TIGHT, Box, Entering, Tableau, pivot, polish, price
+from backsweep.solve.simplex_pivot import REST, TAIL, TIGHT, Box, Entering, Tableau, is_unique, pivot, polish, price
 
 __all__ = ["Box", "Vertices", "minimise"]
 
@@ -80,7 +80,7 @@ def minimise(returns: Float, box: Box) -> Vertices:
     objective against HiGHS.
     """
     windows, rows, assets = returns.shape
-    kept = min(rows, 48 + int(np.ceil(4 * box.tail_rows)) + assets // 8)
+    kept = min(rows, 32 + int(np.ceil(3 * box.tail_rows)) + assets // 8)
     chunk = max(1, (1 << 22) // (kept * assets))
     weights = np.zeros((windows, assets))
     tail = np.zeros((windows, rows))
@@ -208,7 +208,7 @@ def _record(ready: _Search, entering: Entering, complete: Boolean, box: Box, res
     result.weights[window] = tableau.weights[complete]
     result.tail[window] = tail[complete]
     result.settled[window] = True
-    result.unique[window] = entering.unique[complete]
+    result.unique[window] = is_unique(tableau, box)[complete]
 
 
 def _look_again(returns: Float, ready: _Search, short: Boolean, slack: Float) -> None:

@@ -42,7 +42,7 @@ def minimise_quadratic(hessian: Float, gain: Float, problem: Problem) -> Solutio
 
     Parameters
     ----------
-    hessian : (B, N, N) float64, symmetric positive semidefinite.
+    hessian : (B, N, N) float64, symmetric positive semidefinite, no NaN.
     gain : (B, N) float64.
     problem : its `constraints`, `beta` and `previous` are used.
 
@@ -71,7 +71,7 @@ def maximise_ratio(hessian: Float, gain: Float, problem: Problem, hopeless: str)
 
     Parameters
     ----------
-    hessian : (B, N, N) float64, symmetric positive semidefinite.
+    hessian : (B, N, N) float64, symmetric positive semidefinite, no NaN.
     gain : (B, N) float64, the vector a.
     problem : its `constraints`, `beta` and `previous` are used.
     hopeless : the sentence of a window in which no feasible portfolio has a positive a'w.

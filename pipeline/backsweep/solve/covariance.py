@@ -108,7 +108,10 @@ def _estimate_ledoit_wolf(returns: Float, parameters: Mapping[str, object]) -> F
 
 
 def _estimate_oas(returns: Float, parameters: Mapping[str, object]) -> Float:
-    """Oracle approximating shrinkage: Chen, Wiesel, Eldar, Hero (2010), IEEE TSP 58, equation 23, as scikit-learn."""
+    """Oracle approximating shrinkage: Chen, Wiesel, Eldar, Hero (2010), IEEE TSP 58, equation 23.
+
+    As scikit-learn, which leaves the terms 2 / N of that equation out.
+    """
     scatter, _ = _scatter(returns)
     rows, assets = returns.shape[1:]
     empirical = scatter / rows

@@ -24,7 +24,7 @@ def denoise(covariance: Float, rows: int) -> Float:
 
     Parameters
     ----------
-    covariance : (B, N, N) float64, sample covariances, symmetric.
+    covariance : (B, N, N) float64, sample covariances, symmetric, no NaN.
     rows : L, the number of training rows they were made of.
 
     Returns
@@ -83,7 +83,7 @@ def fit_noise_variance(values: Float, rows: int) -> Float:
 
     Parameters
     ----------
-    values : (B, N) float64, eigenvalues of correlation matrices.
+    values : (B, N) float64, eigenvalues of correlation matrices, no NaN.
     rows : L, the number of training rows.
 
     Returns
@@ -97,7 +97,7 @@ def fit_noise_variance(values: Float, rows: int) -> Float:
     assets = values.shape[1]
     ratio = assets / rows
     lower, upper = (1.0 - np.sqrt(ratio)) ** 2, (1.0 + np.sqrt(ratio)) ** 2
-    centres: Float = (np.arange(int(np.ceil(upper / _CELL)) + 1) + 0.5) * _CELL
+    centres = (np.arange(int(np.ceil(upper / _CELL)) + 1) + 0.5).astype(np.float64) * _CELL
     density = _kernel_density(values, centres)
     best = np.full(len(values), np.inf)
     chosen = np.zeros(len(values))

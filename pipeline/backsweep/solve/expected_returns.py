@@ -95,7 +95,7 @@ def shrink_means(mean: Float, covariance: Float, rows: int) -> Float:
     NumericError : L <= N + 2, where S is not defined.
 
     Source: Jorion (1986), "Bayes-Stein estimation for portfolio analysis", Journal of Financial and Quantitative
-    Analysis 21, pages 279 to 292, section II. skfolio takes the plain mean for m0 by default and no factor
+    Analysis 21, pages 279 to 292, equations 14 and 17. skfolio takes the plain mean for m0 by default and no factor
     in S; tests/reference/test_peers_moments.py says how the two agree.
     """
     assets = mean.shape[1]
@@ -133,7 +133,7 @@ def _solve_correlation(correlation: Float, right: Float) -> Float:
             with suppress(np.linalg.LinAlgError):
                 solved[window] = np.linalg.solve(correlation[window], both[window])
     singular = ~(np.abs(solved[:, :, -1]).max(axis=1) < _SINGULAR)
-    for window in np.flatnonzero(singular):
+    for window in map(int, np.flatnonzero(singular)):
         inverse = np.linalg.pinv(correlation[window], rcond=_SMALLEST_EIGENVALUE, hermitian=True)
         solved[window] = inverse @ both[window]
     return solved[:, :, :-1]

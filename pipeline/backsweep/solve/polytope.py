@@ -64,7 +64,7 @@ def build_polytope(constraints: Constraints, beta: Float | None, previous: Float
     Parameters
     ----------
     constraints : for N assets.
-    beta, previous : (N,) float64 of this window, or None where nothing needs them.
+    beta, previous : (N,) float64 of this window, no NaN, or None where nothing needs them.
 
     Source: the split of an absolute value is Konno and Yamazaki (1991), Management Science 37, section 3;
     checked in tests/unit/test_solve_polytope.py.
@@ -138,7 +138,15 @@ def _plain_rows(constraints: Constraints, beta: Float | None) -> tuple[Float, Fl
 def explain_empty(constraints: Constraints, beta: Float | None, previous: Float | None) -> str | None:
     """Return one sentence that names the first kind of constraint that leaves no weights, or None if there are some.
 
-    The kinds are added one after the other: asset bounds with net, gross, groups, market neutrality, turnover.
+    The kinds are added one after the other (asset bounds with net, gross, groups, market neutrality, turnover),
+    because a person who is told only "infeasible" has to do the same by hand.
+
+    Parameters
+    ----------
+    constraints : for N assets.
+    beta, previous : (N,) float64 of this window, no NaN, or None where nothing needs them.
+
+    Source: definition; checked in tests/unit/test_solve_polytope.py.
     """
     none = np.zeros(0)
     loose = replace(
