@@ -60,17 +60,19 @@ def document_from_tree(tree: Mapping[str, Any]) -> BacktestSweep:
     SpecError
         With one sentence for each problem.
     """
-    plain = _lists(tree)
+    plain = _plain(tree)
     try:
         return BacktestSweep.model_validate(plain)
     except ValidationError as error:
         raise SpecError(*sentences(error, BacktestSweep, plain)) from None
 
 
-def _lists(value: Any) -> Any:
-    """Return the tree with tuples, which a program may hand over, as lists."""
+def _plain(value: Any) -> Any:
+    """Return the tree with tuples, which a program may hand over, as lists, and all its text checked to be Unicode."""
     if isinstance(value, Mapping):
-        return {key: _lists(item) for key, item in value.items()}
+        return {_plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_lists(item) for item in value]
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise SpecError(f"the document: found {value!a}, which holds half a character; write whole ones")
     return value

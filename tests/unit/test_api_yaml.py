@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from backsweep_api import tree
+from backsweep_api.documents import document_from_tree
 from backsweep_api.errors import SpecError
 from backsweep_api.tree import read_tree, read_value
 
@@ -129,3 +130,8 @@ def test_what_is_no_yaml_is_told_with_its_line(text: str, start: str) -> None:
     with pytest.raises(SpecError) as refused:
         read_tree(text)
     assert str(refused.value).startswith(start)
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(SpecError, match=r"^the document: found '\\ud800', which holds half a character"):
+        document_from_tree({"apiVersion": "\ud800"})
