@@ -97,7 +97,7 @@ def test_an_asset_that_never_loses_takes_all_and_all_zero_returns_are_shared() -
     returns[0, :, 2] = 0.0
     returns[1] = 0.0
     solution = min_cvar.solve(Problem(returns=returns))
-    np.testing.assert_allclose(solution.weights, [[0, 0, 1, 0], [0.25] * 4], atol=1e-12)
+    np.testing.assert_allclose(solution.weights, np.array([[0, 0, 1, 0], [0.25] * 4]), atol=1e-12)
     assert not solution.failures
 
 

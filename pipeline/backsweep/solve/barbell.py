@@ -89,6 +89,6 @@ def _score(returns: Float, score: str) -> Float:
     deviation = np.sqrt(np.square(returns - mean[:, None]).sum(axis=1) / max(returns.shape[1] - 1, 1))
     deviation[constant] = 0.0
     if score == "low_volatility":
-        return -deviation
+        return np.asarray(-deviation)
     limit = np.where(mean > 0.0, np.inf, np.where(mean < 0.0, -np.inf, 0.0))
     return np.where(constant, limit, np.divide(mean, deviation, out=np.zeros_like(mean), where=~constant))

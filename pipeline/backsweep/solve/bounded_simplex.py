@@ -30,6 +30,8 @@ __all__ = ["Box", "Vertices", "minimise"]
 
 PIVOTS = 1500
 """Pivots after which a window counts as unsettled."""
+HARVEST = 32
+"""Fewest windows taken out at once, unless they are the last."""
 BEYOND = 1e-12
 """Loss beyond the threshold, in mean |return|, from which a scenario not looked at counts as missing."""
 
@@ -98,8 +100,8 @@ def _minimise_chunk(returns: Float, box: Box, kept: int, result: Vertices) -> No
     for _ in range(PIVOTS):
         entering = price(search.tableau, box)
         done = (entering.slope >= 0.0) | search.tableau.broken
-        # finished windows wait until a fifth of the batch is finished: each harvest copies the rest
-        if 5 * done.sum() >= len(done):
+        # finished windows wait for company: each harvest copies the windows that are left
+        if done.sum() >= max(len(done) / 4, min(len(done), HARVEST)):
             search = _harvest(returns, search, done, box, result)
             if not len(search.window):
                 return
@@ -113,22 +115,15 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     mean = returns.mean(axis=1)
     square = np.einsum("bln,bln->bn", returns, returns) / rows
     variance = np.maximum(square - mean * mean, 0.0)
-    order = np.argsort(variance, axis=1, kind="stable")
-    width = (box.upper - box.lower)[order]
-    left = (
-        box.net - box.lower.sum() - np.concatenate([np.zeros((windows, 1)), np.cumsum(width, axis=1)[:, :-1]], axis=1)
-    )
-    filled = np.clip(left, 0.0, width)
-    weights = np.empty((windows, assets))
-    np.put_along_axis(weights, order, box.lower[order] + filled, axis=1)
-    last = np.maximum((left > 0.0).sum(axis=1) - 1, 0)
-    every = np.arange(windows)
-    first = order[every, last]
+    weights, first = _first_vertex(variance, box)
+    tiny = np.finfo(np.float64).tiny
+    scale = np.maximum(np.sqrt(square.mean(axis=1)), tiny)
 
-    typical = variance.mean(axis=1, keepdims=True)
-    calm = 1.0 / (np.where(typical > 0.0, variance / np.maximum(typical, np.finfo(float).tiny), 1.0) + 1e-6)
-    loss = -np.matmul(returns, (calm / calm.sum(axis=1, keepdims=True))[:, :, None])[:, :, 0]
-    chosen = _largest(loss, kept)
+    # the scenarios worst for a calm mix are likely to be those worst for the calmest
+    typical = np.maximum(variance.mean(axis=1, keepdims=True), tiny)
+    calm = 1.0 / (variance / typical + 1e-6)
+    chosen = _largest(-np.matmul(returns, (calm / calm.sum(axis=1, keepdims=True))[:, :, None])[:, :, 0], kept)
+    every = np.arange(windows)
     looked = returns[every[:, None], chosen]
     loss = -np.matmul(looked, weights[:, :, None])[:, :, 0]
     rank = np.argsort(-loss, axis=1, kind="stable")
@@ -138,36 +133,40 @@ def _begin(returns: Float, box: Box, kept: int) -> _Search:
     scenario = rank[:, beyond]
     state[every, scenario] = TIGHT
     threshold = loss[every, scenario]
-
     slots = 12
-    asset_slot = np.full((windows, slots), -1)
-    row_slot = asset_slot.copy()
-    asset_slot[:, 0], row_slot[:, 0] = first, scenario
-    inverse = np.zeros((windows, slots + 1, slots + 1))
-    inverse[:, 0, 0] = -looked[every, scenario, first]
-    inverse[:, 0, 1] = inverse[:, 1, 0] = 1.0
-    tight = np.zeros((windows, slots + 1, assets))
-    tight[:, 0] = 1.0
-    tight[:, 1] = looked[every, scenario]
-    basic = np.zeros((windows, assets), dtype=np.bool_)
-    basic[every, first] = True
-    scale = np.maximum(np.sqrt(square.mean(axis=1)), np.finfo(float).tiny)
     tableau = Tableau(
         rows=looked,
         state=state,
         slack=loss - threshold[:, None],
         weights=weights,
-        basic=basic,
+        basic=np.arange(assets) == first[:, None],
         threshold=threshold,
         scale=scale,
-        asset_slot=asset_slot,
-        row_slot=row_slot,
-        inverse=inverse,
-        tight=tight,
+        asset_slot=np.full((windows, slots), -1),
+        row_slot=np.full((windows, slots), -1),
+        inverse=np.zeros((windows, slots + 1, slots + 1)),
+        tight=np.zeros((windows, slots + 1, assets)),
         stalls=np.zeros(windows, dtype=np.int64),
         broken=np.zeros(windows, dtype=np.bool_),
     )
+    tableau.asset_slot[:, 0], tableau.row_slot[:, 0] = first, scenario
+    tableau.tight[:, 0], tableau.tight[:, 1] = 1.0, looked[every, scenario]
+    tableau.inverse[:, 0, 0] = -looked[every, scenario, first]
+    tableau.inverse[:, 0, 1] = tableau.inverse[:, 1, 0] = 1.0
     return _Search(every, chosen, tableau)
+
+
+def _first_vertex(variance: Float, box: Box) -> tuple[Float, Integer]:
+    """Weights (A, N) that fill the calmest assets to their bounds, and the last asset (A,) that got some."""
+    order = np.argsort(variance, axis=1, kind="stable")
+    width = (box.upper - box.lower)[order]
+    before = np.zeros_like(width)
+    np.cumsum(width[:, :-1], axis=1, out=before[:, 1:])
+    left = box.net - box.lower.sum() - before
+    weights = np.empty_like(width)
+    np.put_along_axis(weights, order, box.lower[order] + np.clip(left, 0.0, width), axis=1)
+    last = np.maximum(np.count_nonzero(left > 0.0, axis=1) - 1, 0)
+    return weights, order[np.arange(len(order)), last]
 
 
 def _largest(priority: Float, count: int) -> Integer:

@@ -50,10 +50,17 @@ class Dual:
 def allowed(assets: int, constraints: Constraints | None, beta: Float | None, previous: Float | None) -> Region:
     """Return the portfolios of one window that satisfy `constraints`; None is long only, fully invested.
 
+    Limits on absolute values become rows over auxiliaries, so that a linear program can hold them.
+
     Parameters
     ----------
     assets : N.
-    beta, previous : (N,) of the window; see `Problem`.
+    beta, previous : (N,) of the window, no NaN; see `Problem`.
+
+    Source
+    ------
+    The auxiliaries a >= |w - centre|: Boyd and Vandenberghe (2004), "Convex optimization", section 6.1.1; checked
+    in tests/unit/test_solve_min_cvar.py.
     """
     if constraints is None:
         return Region(np.zeros(assets), np.ones(assets), np.ones((1, assets)), np.ones(1), np.ones(1))
@@ -115,11 +122,18 @@ def tail_mean(losses: Float, tail_rows: float) -> Float:
 def dual_bound(returns: Float, region: Region, dual: Dual) -> float:
     """Return a lower bound of the CVaR of every portfolio in the region, right whatever the dual is.
 
+    This is the certificate: it trusts no solver, only this sum.
+
     Parameters
     ----------
-    returns : (L, N) float64.
+    returns : (L, N) float64, no NaN.
     dual : q within 0 and 1 / k and of sum 1; multipliers of any value (positive prices a floor, negative a
         ceiling; one that prices an infinite side counts as 0).
+
+    Source
+    ------
+    Weak duality: Boyd and Vandenberghe (2004), "Convex optimization", section 5.1.3; checked in
+    tests/unit/test_solve_min_cvar.py.
     """
     price = np.where(dual.rows > 0.0, region.row_lower, region.row_upper)
     used = np.isfinite(price) & (dual.rows != 0.0)
@@ -198,12 +212,12 @@ def solve_program(returns: Float, tail_rows: float, region: Region) -> Dual | No
 def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Float:
     """Return the optimal v (V,) whose portfolio has the least Euclidean norm, within its bounds.
 
-    The optimal portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at
+    Of several optima it is the one spread widest, and which one it is does not depend on the path. The optimal portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at
     the threshold, those with q = 1 / k not below it, those with q = 0 not above; a priced bound is met.
 
     Parameters
     ----------
-    returns : (L, N) float64.
+    returns : (L, N) float64, no NaN.
     dual : an optimal one.
 
     Raises

@@ -86,7 +86,7 @@ def solve(problem: Problem) -> Solution:
 
 def _products(matrices: Float, vectors: Float) -> Float:
     """Matrices times vectors, window by window: (B, N, N), (B, N) -> (B, N)."""
-    return np.matmul(matrices, vectors[:, :, None])[:, :, 0]
+    return np.asarray(np.matmul(matrices, vectors[:, :, None])[:, :, 0])
 
 
 def _deviation(covariance: Float, weights: Float) -> Float:

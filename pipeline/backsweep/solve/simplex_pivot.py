@@ -12,6 +12,7 @@ enters, asset or scenario blocks) is the same rank-one update.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from backsweep.arrays import Boolean, Float, Integer
 
 __all__ = ["REST", "TAIL", "TIGHT", "Box", "Entering", "Tableau", "pivot", "polish", "price"]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 REST, TAIL, TIGHT = 0, 1, 2
 """Where a scenario stands: its loss under the threshold, beyond it, or at it."""
@@ -124,10 +127,10 @@ class Entering:
 
 def _products(left: Float, right: Float) -> Float:
     """Row vectors times matrices, window by window: (A, X), (A, X, Y) -> (A, Y)."""
-    return np.matmul(left[:, None, :], right)[:, 0, :]
+    return np.asarray(np.matmul(left[:, None, :], right)[:, 0, :])
 
 
-def _pick(array: NDArray[np.generic], index: Integer) -> NDArray[np.generic]:
+def _pick(array: NDArray[Scalar], index: Integer) -> NDArray[Scalar]:
     """One element of each row: (A, X), (A,) -> (A,)."""
     return array[np.arange(len(index)), index]
 
