@@ -9,12 +9,12 @@ from pathlib import Path
 
 from backsweep.errors import UserError
 
-__all__ = ["profiles", "read_text", "schema", "validate"]
+__all__ = ["folder_of", "profiles", "read_text", "schema", "validate"]
 
 
 def validate(options: argparse.Namespace) -> int:
     """Print every problem of a document; exit 0 when there is none."""
-    from backsweep_api.not_built import validate as find_problems
+    from backsweep_api.validation import validate as find_problems
 
     problems = find_problems(read_text(options.file), options.target)
     for problem in problems:
@@ -48,14 +48,21 @@ def profiles(options: argparse.Namespace) -> int:
     return 0
 
 
+def folder_of(path: str) -> Path:
+    """Return where a document's relative paths start: its folder, or the working folder for standard input."""
+    return Path.cwd() if path == "-" else Path(path).resolve().parent
+
+
 def read_text(path: str) -> str:
-    """Return a document's text.
+    """Return a document's text; ``-`` is standard input.
 
     Raises
     ------
     UserError
         If it cannot be read.
     """
+    if path == "-":
+        return sys.stdin.read()
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

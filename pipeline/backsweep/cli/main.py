@@ -110,7 +110,7 @@ def _command(
 
 
 def _add_document(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a BacktestSweep document (YAML)")
+    parser.add_argument("file", metavar="FILE", help="a BacktestSweep document (YAML); - is standard input")
     parser.add_argument(
         "--set",
         action="append",

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backsweep.cli.documents import read_text
+from backsweep.cli.documents import folder_of, read_text
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output or f"runs/{document.metadata.name}")
     check_output(output)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
-    prepared = flow.prepare(document, Path(options.file).resolve().parent)
+    prepared = flow.prepare(document, folder_of(options.file))
     if not options.json:
         sys.stdout.write(_opening(prepared))
         sys.stdout.flush()
@@ -57,7 +57,7 @@ def plan(options: argparse.Namespace) -> int:
     from backsweep_api.trials import dead_axes
 
     document = flow.read_sweep(read_text(options.file), options.sets)
-    prepared = flow.prepare(document, Path(options.file).resolve().parent)
+    prepared = flow.prepare(document, folder_of(options.file))
     described = {
         "name": document.metadata.name,
         "specDigest": prepared.key.spec_digest,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from backsweep.arrays import Dates, Float
 from backsweep_api.canonical import canonical_json
 
-__all__ = ["trials_bytes", "write_returns", "write_weights"]
+__all__ = ["columns_of_bytes", "read_columns", "trials_bytes", "write_returns", "write_weights"]
 
 ROWS_PER_GROUP = 2048
 
@@ -56,6 +56,20 @@ def write_weights(path: Path, dates: Dates, symbols: Sequence[str], values: Floa
     columns += [pa.array(np.ascontiguousarray(values[:, asset])) for asset in range(len(symbols))]
     table = pa.table(columns, schema=_frame_schema(symbols))
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
+
+
+def read_columns(path: Path) -> Iterator[tuple[str, Float]]:
+    """Yield the name and values of each column of a table of this module, without its index `date`."""
+    file = pq.ParquetFile(path)
+    for name in file.schema_arrow.names:
+        if name != "date":
+            yield name, file.read(columns=[name]).column(name).to_numpy()
+
+
+def columns_of_bytes(data: bytes, names: Sequence[str]) -> dict[str, Float]:
+    """Return float64 columns of a table that `trials_bytes` made; null is NaN."""
+    table = pq.read_table(pa.BufferReader(data), columns=list(names))
+    return {name: table.column(name).to_numpy() for name in names}
 
 
 def _frame_schema(names: Sequence[str]) -> pa.Schema:

@@ -1,0 +1,71 @@
+"""Verifies a run from outside: the store against the manifest, and the run folder against the store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from backsweep.data.digests import returns_digest
+from backsweep.errors import BacksweepError, VerificationError
+from backsweep.flow.reopen import Reopened, find_manifest, reopen
+from backsweep.report.tables import read_columns
+from backsweep.stores.file import FileStore
+from backsweep.stores.manifest import parse_manifest
+from backsweep.stores.verification import verify
+
+__all__ = ["differences"]
+
+
+def differences(place: str | Path) -> Iterator[str]:
+    """Yield what differs between a manifest, its store and its run folder; nothing when all agrees.
+
+    Re-hashed are the result part, every unit and object it names and the data sets; compared are trials.parquet,
+    returns.parquet and weights/ of the run folder, where the manifest stands in one.
+    """
+    path = find_manifest(place)
+    data = path.read_bytes()
+    try:
+        store = FileStore(parse_manifest(data).run["store"])
+    except VerificationError as error:
+        yield str(error)
+        return
+    yield from verify(store, data)
+    try:
+        reopened = reopen(path)
+    except BacksweepError as error:
+        yield str(error)
+        return
+    yield from _dataset_differences(reopened)
+    if (path.parent / "trials.parquet").is_file():
+        yield from _folder_differences(reopened)
+
+
+def _dataset_differences(reopened: Reopened) -> Iterator[str]:
+    stated = [item["digest"] for item in reopened.manifest.result["data"]]
+    for dataset, digest in zip(reopened.datasets, stated, strict=True):
+        found = returns_digest(dataset.returns)
+        if found != digest:
+            yield f"result.data {dataset.label}: digest is {digest}, but the stored arrays hash to {found}"
+
+
+def _folder_differences(reopened: Reopened) -> Iterator[str]:
+    folder, series = reopened.folder, reopened.series
+    stated = reopened.manifest.result["objects"]["trials"]
+    found = hashlib.sha256((folder / "trials.parquet").read_bytes()).hexdigest()
+    if found != stated:
+        yield f"{folder / 'trials.parquet'}: hashes to {found}, but result.objects.trials is {stated}"
+    rows = {trial.id: row for row, trial in enumerate(series.table.trials)}
+    for trial, values in read_columns(folder / "returns.parquet"):
+        if trial not in rows or not np.array_equal(values, series.net(rows[trial])):
+            yield f"{folder / 'returns.parquet'}: column {trial} is not the stored series"
+    solved = {trial.solve: row for row, trial in enumerate(series.table.trials)}
+    for path in sorted((folder / "weights").glob("*.parquet")):
+        if path.stem not in solved:
+            yield f"{path}: no trial has this solve"
+            continue
+        columns = [values for _, values in read_columns(path)]
+        if not np.array_equal(np.column_stack(columns), series.targets(solved[path.stem]), equal_nan=True):
+            yield f"{path}: is not the stored weights"

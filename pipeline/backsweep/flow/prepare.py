@@ -1,0 +1,166 @@
+"""From a document to a plan: the data resolved and stored, the trials counted out, what is done found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backsweep.errors import DataError, SpecError
+from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
+from backsweep.plan.windows import WalkForward
+from backsweep.ports import ManifestKey
+from backsweep.settings import numeric_environment
+from backsweep.sources.code import code_digest
+from backsweep.sources.loading import load
+from backsweep.stores.file import FileStore
+from backsweep.stores.ledger import Ledger
+from backsweep.sweep.datasets import Dataset, put_dataset
+from backsweep.sweep.work import module_folders
+from backsweep_api.canonical import digest
+from backsweep_api.documents import document_from_tree, read_document_tree
+from backsweep_api.identity import spec_digest
+from backsweep_api.not_built import refuse_unbuilt
+from backsweep_api.overrides import apply_set
+from backsweep_api.spec.document import BacktestSweep
+from backsweep_api.trials import distinct_trials, longest_lookback
+
+__all__ = ["LOCAL_STORE", "Prepared", "StageTimes", "plan_sweep", "prepare", "read_sweep"]
+
+LOCAL_STORE = ".backsweep/store"
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """Seconds of each stage, by the clock; the stages of one run follow each other."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def time(self, stage: str, work: Callable[[], Any]) -> Any:
+        """Return what `work` returns, and note how long it took."""
+        start = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A sweep that is resolved and planned.
+
+    Parameters
+    ----------
+    spec : the normalised spec.
+    references : digest of each data set's object in the store.
+    strategy : what the plan needs to know of spec.strategy; None without one.
+    """
+
+    document: BacktestSweep
+    spec: Mapping[str, Any]
+    folder: Path
+    store: FileStore
+    datasets: Sequence[Dataset]
+    references: tuple[str, ...]
+    strategy: dict[str, Any] | None
+    plan: SweepPlan
+    times: StageTimes
+
+    @property
+    def key(self) -> ManifestKey:
+        """Where the sweep's manifest stands."""
+        return ManifestKey("local", self.document.metadata.name, spec_digest(self.document))
+
+    @property
+    def data_index(self) -> dict[str, int]:
+        """Value of the axis `data` -> which data set."""
+        return {dataset.label: index for index, dataset in enumerate(self.datasets)}
+
+    @property
+    def ledger(self) -> Ledger:
+        """Which trials were ever run on a lineage of data in this store."""
+        return Ledger(self.store)
+
+
+def read_sweep(text: str, sets: Sequence[str]) -> BacktestSweep:
+    """Return the document with `--set` applied, refused where it asks for what is not built.
+
+    Raises
+    ------
+    SpecError, NotBuiltError
+    """
+    tree = read_document_tree(text)
+    for assignment in sets:
+        tree = apply_set(tree, assignment)
+    document = document_from_tree(tree)
+    refuse_unbuilt(document)
+    return document
+
+
+def prepare(document: BacktestSweep, folder: Path) -> Prepared:
+    """Resolve the data and plan the sweep; relative paths of the document start at `folder`.
+
+    Raises
+    ------
+    UserError
+        For anything the user must change; nothing is computed yet.
+    """
+    times = StageTimes()
+    spec = document.normalised()["spec"]
+    store = FileStore(spec["storage"]["uri"] if "storage" in spec else LOCAL_STORE)
+    store.probe()
+    datasets = times.time("resolve data", lambda: [_dataset(entry, folder) for entry in spec["data"]])
+    references = times.time("store data", lambda: tuple(put_dataset(store, dataset) for dataset in datasets))
+    strategy = _strategy(spec, folder, datasets)
+    plan = times.time("plan", lambda: plan_sweep(document, strategy, datasets, store))
+    return Prepared(document, spec, folder, store, datasets, references, strategy, plan, times)
+
+
+def plan_sweep(
+    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: FileStore
+) -> SweepPlan:
+    """Plan a document over its resolved data sets.
+
+    Raises
+    ------
+    UserError
+        If no trial is left, the data are too short, or two data sets have one label.
+    """
+    spec = document.normalised()["spec"]
+    data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
+    if len(data_index) != len(datasets):
+        raise DataError("spec.data: two data sets have the same label; give each a label of its own")
+    walk = spec["walkForward"]
+    options = PlanOptions(
+        walk=WalkForward(walk["test"], walk["step"], walk["purge"], walk["anchored"], walk["partial"] == "keep"),
+        longest_lookback=longest_lookback(document),
+        holdout=spec["validation"].get("holdout"),
+        hold_on_failure=spec["execution"]["onSolveFailure"] == "hold",
+        strategy=strategy,
+        environment=digest(numeric_environment()),
+    )
+    trials = list(distinct_trials(document))
+    if not trials:
+        raise SpecError("spec.axes: no trial is left; exclude less")
+    returns = [dataset.returns for dataset in datasets]
+    return make_plan(trials, returns, data_index, options, store.present_units)
+
+
+def _dataset(entry: Mapping[str, Any], folder: Path) -> Dataset:
+    loaded = load(entry, folder)
+    return Dataset(loaded.label, loaded.lineage, loaded.returns, loaded.prices, loaded.features, loaded.provenance)
+
+
+def _strategy(spec: Mapping[str, Any], folder: Path, datasets: Sequence[Dataset]) -> dict[str, Any] | None:
+    strategy = spec.get("strategy")
+    if strategy is None:
+        return None
+    return {
+        "entrypoint": strategy["entrypoint"],
+        "kind": strategy["kind"],
+        "usesPrevious": strategy["usesPrevious"],
+        "code": code_digest(strategy["entrypoint"], [Path(place) for place in module_folders(folder)]),
+        "inputs": [dataset.content_digest() for dataset in datasets],
+    }

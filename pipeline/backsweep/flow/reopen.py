@@ -1,0 +1,101 @@
+"""A finished sweep again, from its manifest alone: its plan, its table, its series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backsweep.errors import UserError
+from backsweep.flow.prepare import plan_sweep
+from backsweep.report.tables import columns_of_bytes
+from backsweep.stores.file import FileStore
+from backsweep.stores.manifest import Manifest, parse_manifest
+from backsweep.sweep.datasets import Dataset, open_dataset
+from backsweep.sweep.series import SweepSeries
+from backsweep.sweep.table import TrialTable
+from backsweep_api.documents import document_from_tree
+from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
+
+__all__ = ["Reopened", "find_manifest", "newest_run", "reopen"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reopened:
+    """A finished sweep.
+
+    Parameters
+    ----------
+    folder : where its manifest.json was found.
+    """
+
+    folder: Path
+    manifest: Manifest
+    document: BacktestSweep
+    store: FileStore
+    datasets: Sequence[Dataset]
+    series: SweepSeries
+
+
+def reopen(place: str | Path) -> Reopened:
+    """Open the run folder or manifest at `place`; the trials table is filled from the store.
+
+    Raises
+    ------
+    UserError
+        If there is no manifest, or its store is gone or lacks what it names.
+    """
+    path = find_manifest(place)
+    manifest = parse_manifest(path.read_bytes())
+    store = FileStore(manifest.run["store"])
+    tree = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": manifest.run["name"]},
+        "spec": manifest.result["document"],
+    }
+    document = document_from_tree(tree)
+    datasets = [open_dataset(store, described["object"]) for described in manifest.run["datasets"]]
+    plan = plan_sweep(document, manifest.result["strategy"], datasets, store)
+    table = TrialTable(plan.trials)
+    for row, identity in enumerate(plan.simulation_ids):
+        record = store.get_unit(identity)
+        if record is None:
+            message = (
+                f"{path}: the store {store.uri} has no unit {identity}, or it was computed in another numeric "
+                f"environment; run the sweep again"
+            )
+            raise UserError(message)
+        table.fill(row, record)
+    stored = columns_of_bytes(store.get_object(manifest.result["objects"]["trials"]), ["dsr"])
+    table.metrics.update(stored)  # the one metric that belongs to the sweep and not to the trial's own unit
+    data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
+    return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table, data_index))
+
+
+def find_manifest(place: str | Path) -> Path:
+    """Return the path of the manifest at `place`: a run folder, or the file itself.
+
+    Raises
+    ------
+    UserError
+    """
+    path = Path(str(place).removeprefix("file://"))
+    path = path / "manifest.json" if path.is_dir() else path
+    if not path.is_file():
+        raise UserError(f"{place}: there is no manifest.json; give a run folder or a manifest")
+    return path
+
+
+def newest_run(runs: Path) -> Path:
+    """Return the run folder in `runs` that was written last.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    found = [manifest.parent for manifest in runs.glob("*/manifest.json")]
+    if not found:
+        raise UserError(f"{runs}: there is no run in it; run a sweep first, or give --run DIR")
+    return max(found, key=lambda folder: (folder / "manifest.json").stat().st_mtime)

@@ -1,0 +1,206 @@
+"""From a plan to a manifest and a run folder: compute what is missing, compare, judge, commit."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from backsweep.errors import InvariantError
+from backsweep.executors.processes import ProcessExecutor
+from backsweep.executors.serial import SerialExecutor
+from backsweep.flow.prepare import Prepared, StageTimes
+from backsweep.plan.solves import costs_of
+from backsweep.ports import Executor
+from backsweep.report.pages import Curves, render
+from backsweep.report.tables import trials_bytes
+from backsweep.settings import numeric_environment
+from backsweep.stores.file import FileStore
+from backsweep.stores.manifest import build_unit_index, commit
+from backsweep.sweep.comparison import Comparison, Rules, compare
+from backsweep.sweep.compute import Computed, Progress, compute
+from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
+from backsweep.sweep.judgement import Judgement, judge
+from backsweep.sweep.result import leaders_first, plain_numbers, result_part, store_procedure
+from backsweep.sweep.series import SweepSeries
+from backsweep.sweep.summary import summarise
+from backsweep.sweep.table import TrialTable
+from backsweep.sweep.work import Work, module_folders
+from backsweep_api.identity import result_fields
+
+__all__ = ["Finished", "finish", "run_blocks"]
+
+SECONDS_WORTH_PROCESSES = 5.0  # under that, starting processes costs more than they save
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A sweep that is done: what the command line shows of it."""
+
+    prepared: Prepared
+    summary: Mapping[str, Any]
+    result_digest: str
+    output: Path
+
+
+def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple[SweepSeries, TrialTable, Computed]:
+    """Compute what the store lacks and return the filled trials table with its series.
+
+    Raises
+    ------
+    TransientError
+        Something was lost on the way; the same command goes on from what is stored.
+    """
+    plan = prepared.plan
+    for dataset in prepared.datasets:
+        ids = [trial.id for trial in plan.trials if trial.values["data"] == dataset.label]
+        prepared.ledger.record(dataset.lineage, ids)
+    processes = _processes(prepared)
+    executor = _executor(prepared, processes)
+    opener = functools.partial(FileStore, prepared.store.uri)
+    work = Work(opener, prepared.references, module_folders(prepared.folder))
+    phases = prepared.times.time("pack", lambda: plan.blocks(processes))
+    table, computed = prepared.times.time(
+        "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)
+    )
+    return SweepSeries(plan, prepared.store, table, prepared.data_index), table, computed
+
+
+def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: Path, started: str) -> Finished:
+    """Compare the trials, judge the winner, commit the manifest and write the run folder.
+
+    Raises
+    ------
+    TransientError, UserError
+        If the store or the folder cannot be written; what is computed is stored.
+    """
+    times, store, table = prepared.times, prepared.store, series.table
+    rules = _rules(prepared)
+    comparison = times.time("compare", lambda: compare(series, rules))
+    base = prepared.datasets[0]
+    ever = prepared.ledger.count(base.lineage)
+    purge = int(prepared.spec["walkForward"]["purge"])
+    judgement = judge(series, comparison, rules, ever, purge, base.provenance.get("origin") or {})
+    trials = times.time("tables", lambda: trials_bytes(table.columns()))
+    objects = {"trials": store.put_object(trials)}
+    procedure = store_procedure(store, comparison)
+    if procedure is not None:
+        objects["procedure"] = procedure
+    records = ((identity, _record(store, identity)) for identity in prepared.plan.unit_ids())
+    index = times.time("name units", lambda: store.put_object(build_unit_index(records)))
+    named = {
+        "document": result_fields(prepared.document),
+        "specDigest": prepared.key.spec_digest,
+        "strategy": prepared.strategy,
+        "environment": {**numeric_environment(), "pyarrow": metadata.version("pyarrow")},
+        "units": {"count": sum(1 for _ in prepared.plan.unit_ids()), "index": index},
+        "seeds": {"bootstrap": rules.seed},
+    }
+    result = result_part(prepared.plan, table, comparison, named, objects)
+    timings = _timings(times, computed)
+    run = plain_numbers(_run_part(prepared, computed, judgement, started, timings))
+    committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
+    rows = leaders_first(table, comparison, MOST_SERIES)
+    summary = summarise(series, computed, comparison, judgement, rules.metric)
+    pages = times.time("report", lambda: _pages(prepared, series, comparison, summary, timings))
+    contents = FolderContents(committed.data, trials, timings, pages, rows)
+    times.time("run folder", lambda: write_folder(output, contents, series))
+    return Finished(prepared, summary, committed.result_digest, output)
+
+
+def _processes(prepared: Prepared) -> int:
+    """Return how many processes to use: as asked, or as many as pay."""
+    asked = prepared.spec["execution"].get("parallelism")
+    if asked is not None:
+        return int(asked)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if prepared.plan.predicted_seconds() > SECONDS_WORTH_PROCESSES else 1
+
+
+def _executor(prepared: Prepared, processes: int) -> Executor:
+    execution = prepared.spec["execution"]
+    if processes == 1:
+        return SerialExecutor()
+    return ProcessExecutor(
+        processes, retries=execution["retries"], timeout_seconds=float(execution["blockTimeoutSeconds"])
+    )
+
+
+def _pages(
+    prepared: Prepared,
+    series: SweepSeries,
+    comparison: Comparison,
+    summary: Mapping[str, Any],
+    timings: Mapping[str, Any],
+) -> dict[str, bytes]:
+    """Return heatmap.png and report.html."""
+    winner, procedure = comparison.ranking.winner, comparison.procedure
+    curves = Curves(
+        dates=series.test_dates(0),
+        ranked_rows=series.plan.evaluations[0].ranked_rows,
+        winner=None if winner is None else series.net(winner),
+        yardstick=comparison.yardstick,
+        procedure=None if procedure is None else procedure.net,
+        procedure_first=0 if procedure is None else procedure.first,
+    )
+    name = prepared.document.metadata.name
+    return render(name, prepared.key.spec_digest, summary, timings, curves)
+
+
+def _rules(prepared: Prepared) -> Rules:
+    objective = prepared.spec["objective"]
+    costs = costs_of({"costs": prepared.spec["axes"]["costs"][0]})
+    return Rules(objective["metric"], objective["goal"], costs, int(prepared.key.spec_digest[:8], 16))
+
+
+def _record(store: FileStore, identity: str) -> dict[str, Any]:
+    record = store.get_unit(identity)
+    if record is None:
+        raise InvariantError(f"unit {identity} should be stored by now and is not")
+    return record
+
+
+def _timings(times: StageTimes, computed: Computed) -> dict[str, Any]:
+    """Return timings.json: seconds by the clock of each stage, and of each profile and estimator in all processes."""
+    cells = [
+        {"stage": stage, "estimator": estimator, "seconds": round(seconds, 6)}
+        for (stage, estimator), seconds in sorted(computed.seconds.items())
+    ]
+    return {"stages": {stage: round(seconds, 6) for stage, seconds in times.seconds.items()}, "cells": cells}
+
+
+def _run_part(
+    prepared: Prepared, computed: Computed, judgement: Judgement, started: str, timings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the part of the manifest that says how the result came about, and may differ from run to run."""
+    return {
+        "name": prepared.document.metadata.name,
+        "startedAt": started,
+        "store": prepared.store.uri,
+        "datasets": [
+            {
+                "label": dataset.label,
+                "lineage": dataset.lineage,
+                "object": reference,
+                "provenance": dict(dataset.provenance),
+            }
+            for dataset, reference in zip(prepared.datasets, prepared.references, strict=True)
+        ],
+        "computed": {
+            "blocks": computed.blocks,
+            "solveUnits": computed.solve_units,
+            "simulations": computed.simulations,
+            "cachedTrials": computed.cached_trials,
+        },
+        "timings": timings["stages"],
+        "verdict": judgement.sentences,
+        "trialsEver": judgement.trials_ever,
+        "deflatedSharpeEver": judgement.dsr_ever,
+        "versions": {"backsweep": metadata.version("backsweep"), "python": platform.python_version()},
+        "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
+    }
