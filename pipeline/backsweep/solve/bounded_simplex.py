@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backsweep.arrays import Boolean, Float, Integer
-from backsweep.solve.simplex_pivot import REST, TAIL, TIGHT, Box, Entering, Tableau, is_unique, pivot, polish, price
+from backsweep.solve.simplex_pivot import Entering, is_unique, pivot, price
+from backsweep.solve.simplex_tableau import REST, TAIL, TIGHT, Box, Tableau, polish
 
 __all__ = ["Box", "Vertices", "minimise"]
 
@@ -33,7 +34,7 @@ PIVOTS = 1500
 HARVEST = 32
 """Fewest windows taken out at once, unless they are the last."""
 BEYOND = 1e-12
-"""Loss beyond the threshold, in mean |return|, from which a scenario not looked at counts as missing."""
+"""Loss beyond the threshold (in root mean square return) from which a scenario not looked at is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,8 +212,9 @@ def solve_program(returns: Float, tail_rows: float, region: Region) -> Dual | No
 def shortest(returns: Float, tail_rows: float, region: Region, dual: Dual) -> Float:
     """Return the optimal v (V,) whose portfolio has the least Euclidean norm, within its bounds.
 
-    Of several optima it is the one spread widest, and which one it is does not depend on the path. The optimal portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at
-    the threshold, those with q = 1 / k not below it, those with q = 0 not above; a priced bound is met.
+    Of several optima it is the one spread widest, and which one it is does not depend on the path. The optimal
+    portfolios are those complementary to one optimal dual: scenarios with 0 < q < 1 / k stand at the threshold,
+    those with q = 1 / k not below it, those with q = 0 not above; a priced bound is met.
 
     Parameters
     ----------
