@@ -149,9 +149,7 @@ def _merge_closest(square: Float, method: str) -> Float:
         gone_row, kept_row = first_row + gone, first_row + kept
         gone_size, kept_size = flat_sizes[gone_row], flat_sizes[kept_row]
         joined = update(rows[gone_row], rows[kept_row], height, (gone_size, kept_size, sizes))
-        joined[window, gone] = np.inf
-        joined[window, kept] = np.inf
-        rows[kept_row] = joined
+        rows[kept_row] = joined  # the infinite diagonal carries over: no cluster is close to itself or to one gone
         square[window, :, kept] = joined
         rows[gone_row] = np.inf
         square[window, :, gone] = np.inf

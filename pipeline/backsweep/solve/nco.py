@@ -76,10 +76,9 @@ def _allocate(covariance: Float, linkage: str) -> Solution:
     inner = np.divide(inner, total, out=np.zeros_like(inner), where=total > 0.0)
     within = np.where(members, inner[:, None, :], 0.0)
     reduced = np.matmul(np.matmul(within, covariance), np.swapaxes(within, 1, 2))
-    number = np.arange(members.shape[1])
-    absent = number >= clusters.count[:, None]
-    reduced[:, number, number] += absent  # a cluster that does not exist: apart, and of no use
-    outer, outer_residual, outer_ok = solve_nonnegative(reduced, np.where(absent, -1.0, 1.0))
+    # A cluster that does not exist is of no variance and no use: it gets nothing.
+    use = np.where(np.arange(members.shape[1]) < clusters.count[:, None], 1.0, -1.0)
+    outer, outer_residual, outer_ok = solve_nonnegative(reduced, use)
     budget = outer.sum(axis=1, keepdims=True)
     shares = np.divide(outer, budget, out=np.zeros_like(outer), where=budget > 0.0)
     weights = inner * np.take_along_axis(shares, clusters.labels, axis=1)

@@ -21,6 +21,8 @@ _WEAK = 1e-9  # multipliers and pivots under this mean that the optimum may not 
 _NOISE = 1e-13  # rounding of a multiplier, in units of max(b)
 _RIDGE = 1e-7  # of the proximal steps: error in flat directions about 1e-16 / ridge
 _PROXIMAL_STEPS = 40
+_UNBOUNDED = 1e6  # an optimum this long, in units of max(b), could not be certified
+_CHANCES = 3  # rounds of block exchanges without fewer infeasible variables
 _START_STEPS = 6  # projected gradient steps that guess the first passive set
 _PACK = 96  # windows whose systems are solved in one call
 _CHUNK = 1 << 21  # entries of the matrices in work at once: 16 MB
@@ -33,9 +35,10 @@ def solve_nonnegative(covariance: Float, linear: Float) -> tuple[Float, Float, B
     kernel makes each of them as fast and as exact as the others.
 
     Method: block principal pivoting on all windows at once, from the passive set that a few projected
-    gradient steps point to; after three rounds without fewer infeasible variables a window exchanges
-    one variable at a time (Murty's rule, finite for positive definite C). Windows whose optimum may
-    not be unique (twins, more assets than rows) or that did not settle take proximal steps from zero,
+    gradient steps point to. A window whose infeasible variables do not get fewer in three rounds, or whose
+    system is singular, goes to Lawson and Hanson's active set, which cannot cycle and never needs more
+    passive variables than the rank. Windows whose optimum may not be unique (twins), and those whose
+    residual is above 1e-12, take proximal steps from zero,
     min y'Cy / 2 - a'y + ridge |u - u_k|^2 / 2, each solved by the same pivoting: their limit is the
     optimum of least norm in risk units as far as the signs allow, so twins share equally. What is still
     above 1e-12 is given to DAQP; of all answers the one with the smallest residual is kept.
@@ -60,9 +63,9 @@ def solve_nonnegative(covariance: Float, linear: Float) -> tuple[Float, Float, B
     -----
     No NaN is accepted. The answer of a window depends on nothing outside the arrays given.
 
-    Source: Judice and Pires (1994), "A block principal pivoting algorithm for large-scale strictly
-    monotone linear complementarity problems", Computers & OR 21; Kim and Park (2011), "Fast nonnegative
-    matrix factorization", SIAM J. Sci. Comput. 33, algorithm 2; Murty (1974) for the safe rule;
+    Source: Judice and Pires (1994), "A block principal pivoting algorithm for large-scale strictly monotone linear
+    complementarity problems", Computers & OR 21; Kim and Park (2011), "Fast nonnegative matrix factorization", SIAM J.
+    Sci. Comput. 33, algorithm 2; Lawson and Hanson (1974), "Solving least squares problems", chapter 23;
     Rockafellar (1976) for the proximal steps. Checked in tests/unit/test_solve_nonnegative_qp.py.
     """
     batch, assets = linear.shape
@@ -160,13 +163,13 @@ def _pivot(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean
     passive = passive.copy()
     units = np.zeros_like(gain)
     weak = np.zeros(batch, dtype=bool)
+    stuck = np.zeros(batch, dtype=bool)
     fewest = np.full(batch, assets + 1)
-    chances = np.full(batch, 3)
+    chances = np.full(batch, _CHANCES)
     live = np.arange(batch)
-    for _ in range(20 + 5 * assets):
-        everything = len(live) == batch
+    while len(live):
         part, right, inside = matrix, gain, passive
-        if not everything:
+        if len(live) < batch:
             part, right, inside = matrix[live], gain[live], passive[live]
         answer, singular = _solve_passive(part, right, inside)
         slack = np.matvec(part, answer) - right
@@ -174,19 +177,64 @@ def _pivot(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean
         count = wrong.sum(axis=1)
         units[live] = answer
         weak[live] = singular | (~inside & (slack < _WEAK)).any(axis=1)
-        going = (count > 0) & np.isfinite(slack).all(axis=1)
-        if not going.any():
-            break
-        live, wrong, count = live[going], wrong[going], count[going]
         improved = count < fewest[live]
         fewest[live] = np.where(improved, count, fewest[live])
-        chances[live] = np.where(improved, 3, chances[live] - 1)
-        stuck = chances[live] < 0
-        if stuck.any():
-            last = assets - 1 - np.argmax(wrong[:, ::-1], axis=1)
-            wrong = np.where(stuck[:, None], np.arange(assets) == last[:, None], wrong)
+        chances[live] = np.where(improved, _CHANCES, chances[live] - 1)
+        broken = ~np.isfinite(slack).all(axis=1)
+        lost = broken | ((count > 0) & (chances[live] < 0))
+        stuck[live[lost]] = True
+        going = (count > 0) & ~lost
+        live, wrong = live[going], wrong[going]
         passive[live] ^= wrong
+    rows = np.flatnonzero(stuck)
+    if len(rows):
+        passive[rows] = [_descend(matrix[row], gain[row]) for row in rows]
+        units[rows], singular = _solve_passive(matrix[rows], gain[rows], passive[rows])
+        slack = np.matvec(matrix[rows], units[rows]) - gain[rows]
+        weak[rows] = singular | (~passive[rows] & (slack < _WEAK)).any(axis=1)
     return units, weak
+
+
+def _descend(matrix: Float, gain: Float) -> Boolean:
+    """Return the support found by Lawson and Hanson's active set for one window.
+
+    One variable enters at a time and the objective falls with each: it cannot cycle, and the passive set never
+    outgrows the rank of the matrix.
+    """
+    assets = len(gain)
+    units = np.zeros(assets)
+    inside = np.zeros(assets, dtype=bool)
+    barred = np.zeros(assets, dtype=bool)
+    slack = -gain
+    for _ in range(10 * assets):
+        hope = np.where(inside | barred, 0.0, -slack)
+        entering = int(np.argmax(hope))
+        if hope[entering] <= _NOISE:
+            break
+        inside[entering] = True
+        while True:
+            members = np.flatnonzero(inside)
+            packed = matrix[members[:, None], members]
+            trial, _ = _solve_systems(packed[None], gain[members][None])
+            step = trial[0] - units[members]
+            if not step[members == entering].max(initial=-np.inf) > -units[entering] and inside[entering]:
+                # rounding: the entering variable would not grow
+                inside[entering] = False
+                barred[entering] = True
+                break
+            falling = trial[0] <= 0
+            if not falling.any():
+                units[members] = trial[0]
+                barred[:] = False
+                break
+            length = units[members[falling]] / -step[falling]
+            units[members] += length.min() * step
+            leaving = members[falling][length <= length.min()]
+            units[leaving] = 0.0
+            inside[leaving] = False
+        members = np.flatnonzero(inside)
+        slack = units[members] @ matrix[members] - gain
+    return inside
 
 
 def _solve_passive(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean]:
@@ -245,7 +293,7 @@ def _settle(matrix: Float, gain: Float) -> tuple[Float, Float]:
         part, target = ridged[live], gain[live] + _RIDGE * centre
         centre, _ = _pivot(part, target, centre > 0 if centre.any() else _guess(part, target))
         now = _residual(matrix[live], gain[live], centre)
-        going = (now < 0.5 * residual[live]) & (now > _NOISE)
+        going = (now < 0.5 * residual[live]) & (now > _NOISE) & (centre.max(axis=1) < _UNBOUNDED)
         better = now < residual[live]
         best[live[better]], residual[live[better]] = centre[better], now[better]
         live, centre = live[going], centre[going]

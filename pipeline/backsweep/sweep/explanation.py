@@ -82,7 +82,7 @@ def explain_trial(series: SweepSeries, store: Store, row: int, timings: Mapping[
 
 
 def _time(series: SweepSeries, row: int, timings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the cells of the heatmap this trial belongs to: seconds in all, and how many solves or trials share them."""
+    """Return the cells of the heatmap a trial belongs to: seconds in all, and how many solves or trials share them."""
     task = series.task_of(row)
     covariance = task.solve.covariance
     estimator = "returns" if covariance is None else covariance.name

@@ -1,0 +1,1 @@
+"""Where blocks run: in this process, in several of this machine."""

@@ -1,0 +1,1 @@
+"""Drives a plan through the ports and compares what comes of it."""
