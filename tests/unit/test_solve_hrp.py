@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.cluster import hierarchy
@@ -163,6 +165,10 @@ def test_constraints_are_met_by_the_nearest_weights() -> None:
     assert list(solution.failures) == [3]
     assert np.isnan(solution.weights[3]).all()
     assert np.nanmax(solution.certificate) < 1e-10
+    impossible = solve(Problem(covariance=covariance, constraints=replace(capped, upper=np.full(5, 0.1))))
+    assert sorted(impossible.failures) == [0, 1, 2, 3]
+    assert "variance is zero" in impossible.failures[3]
+    assert "variance" not in impossible.failures[0]
     for row in range(3):
         shift = np.linspace(-1, 1, 2_000_001)[:, None]  # nearest: min(max(w + shift, 0), cap), summing to 1
         sums = np.clip(free[row] + shift, 0, 0.25).sum(axis=1)

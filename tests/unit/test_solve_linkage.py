@@ -99,6 +99,14 @@ def test_a_window_has_the_same_tree_to_the_last_bit_in_any_company(method: str) 
     assert together.tobytes() == alone.tobytes()
 
 
+def test_rounding_does_not_let_a_merge_fall_below_the_one_before() -> None:
+    equal = np.arange(1, 200)[:, None, None] / 97 * np.ones((9, 9))
+    for method in METHODS:
+        heights = link(equal, method)[:, :, 2]
+        assert (np.diff(heights, axis=1) >= 0).all()
+        np.testing.assert_allclose(heights, equal[:, 0, :-1], rtol=1e-14)
+
+
 def test_one_asset_is_a_tree_without_merges() -> None:
     merges = link(np.zeros((3, 1, 1)), "ward")
     assert merges.shape == (3, 0, 4)

@@ -7,12 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from backsweep.arrays import Float
+from backsweep.arrays import Boolean, Float
 from backsweep.errors import UserError
+from backsweep.solve import nco
 from backsweep.solve.clusters import find_clusters
 from backsweep.solve.hierarchy import correlation_distances
 from backsweep.solve.linkage import METHODS
 from backsweep.solve.nco import solve
+from backsweep.solve.nonnegative_qp import solve_nonnegative
 from backsweep.solve.problem import Problem
 
 
@@ -69,12 +71,26 @@ def test_the_default_is_ward() -> None:
     assert plain.tobytes() == given.tobytes()
 
 
-def test_the_scale_of_one_cluster_does_not_blur_another() -> None:
-    covariance = random_covariances(4, 9, 60, seed=3)
-    scale = np.where(np.arange(9) < 4, 1e-4, 1.0)
-    solution = solve(Problem(covariance=covariance * scale[:, None] * scale))
-    expected = [slow_weights(window, "ward") for window in covariance * scale[:, None] * scale]
+def test_the_scale_of_one_cluster_neither_blurs_another_nor_hides_its_residual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scale = np.where(np.arange(9) < 4, 1e-7, 1.0)
+    covariance = random_covariances(4, 9, 60, seed=3) * scale[:, None] * scale
+    linears: list[Float] = []
+
+    def record(matrix: Float, linear: Float) -> tuple[Float, Float, Boolean]:
+        linears.append(linear)
+        return solve_nonnegative(matrix, linear)
+
+    monkeypatch.setattr(nco, "solve_nonnegative", record)
+    solution = solve(Problem(covariance=covariance))
+    expected = [slow_weights(window, "ward") for window in covariance]
     np.testing.assert_allclose(solution.weights, expected, rtol=1e-9, atol=1e-14)
+    # the residual is relative to the largest linear / sigma: it must be the same in each cluster
+    labels = find_clusters(correlation_distances(covariance), "ward").labels
+    per_risk = linears[0] / np.sqrt(np.einsum("bii->bi", covariance))
+    for row, label in itertools.product(range(4), range(2)):
+        assert per_risk[row, labels[row] == label].max() == pytest.approx(1, rel=1e-12)
 
 
 def test_one_asset_is_held_whole_and_copies_share() -> None:
