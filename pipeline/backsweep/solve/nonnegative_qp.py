@@ -23,6 +23,7 @@ _RIDGE = 1e-7  # of the proximal steps: error in flat directions about 1e-16 / r
 _PROXIMAL_STEPS = 40
 _UNBOUNDED = 1e6  # an optimum this long, in units of max(b), could not be certified
 _CHANCES = 3  # rounds of block exchanges without fewer infeasible variables
+_LARGE = 128  # passive variables
 _START_STEPS = 6  # projected gradient steps that guess the first passive set
 _PACK = 96  # windows whose systems are solved in one call
 _CHUNK = 1 << 21  # entries of the matrices in work at once: 16 MB
@@ -166,6 +167,7 @@ def _pivot(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean
     stuck = np.zeros(batch, dtype=bool)
     fewest = np.full(batch, assets + 1)
     chances = np.full(batch, _CHANCES)
+    size = passive.sum(axis=1)
     live = np.arange(batch)
     while len(live):
         part, right, inside = matrix, gain, passive
@@ -186,6 +188,12 @@ def _pivot(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean
         going = (count > 0) & ~lost
         live, wrong = live[going], wrong[going]
         passive[live] ^= wrong
+        # a large set that grows is on its way past the rank, by ever dearer systems
+        grown = passive[live].sum(axis=1)
+        lost = (grown > _LARGE) & (grown > size[live])
+        size[live] = grown
+        stuck[live[lost]] = True
+        live = live[~lost]
     rows = np.flatnonzero(stuck)
     if len(rows):
         passive[rows] = [_descend(matrix[row], gain[row]) for row in rows]
