@@ -72,12 +72,11 @@ def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:
 
 
 def _differs(spec: Spec, path: tuple[str, ...]) -> bool:
-    """Whether the field at `path` is given and means something else than leaving it out."""
+    """Whether the field at `path` says something else than leaving it out would."""
     model: Model = spec
     for name in path[:-1]:
         model = getattr(model, name)
-    name = path[-1]
-    return name in model.model_fields_set and getattr(model, name) != type(model).model_fields[name].default
+    return bool(getattr(model, path[-1]) != type(model).model_fields[path[-1]].default)
 
 
 def _spelled(spec: Spec, path: tuple[str, ...]) -> str:

@@ -28,4 +28,5 @@ def eligible_assets(returns: Returns, windows: Windows, profile: str, columns: I
         return member
     gaps = np.zeros((len(missing) + 1, len(columns)), dtype=np.int64)
     np.cumsum(missing, axis=0, out=gaps[1:])
-    return member & (gaps[windows.train_stop] == gaps[windows.train_start])
+    eligible: Boolean = member & (gaps[windows.train_stop] == gaps[windows.train_start])
+    return eligible

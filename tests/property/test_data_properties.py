@@ -163,6 +163,10 @@ def test_one_other_cell_is_another_digest_and_the_same_cells_are_the_same(
     simulation = original.simulation.copy()
     simulation[row, column] += 1e-9
     assert returns_digest(replace(original, simulation=simulation)) != original.digest
+    other_nan = np.array([0xFFF8000000000001], dtype=np.uint64).view(np.float64)[0]
+    spelled = np.where(np.isnan(original.estimation), other_nan, original.estimation)
+    spelled = np.where(spelled == 0, -0.0, spelled)
+    assert returns_digest(replace(original, estimation=spelled)) == original.digest
     tradable = original.tradable.copy()
     tradable[row, column] ^= True
     assert returns_digest(replace(original, tradable=tradable)) != original.digest

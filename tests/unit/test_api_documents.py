@@ -9,6 +9,7 @@ import pytest
 from backsweep_api.documents import document_from_tree, read_document
 from backsweep_api.identity import result_fields, spec_digest
 from backsweep_api.spec.document import BacktestSweep
+from backsweep_api.trials import distinct_trials
 
 HEAD = "apiVersion: backsweep.dev/v1alpha1\nkind: BacktestSweep\nmetadata: {name: t}\nspec:\n"
 
@@ -112,6 +113,13 @@ def test_what_changes_no_result_changes_no_digest(spec: str) -> None:
 @pytest.mark.parametrize("spec", [spec for _, spec in DIFFERENT], ids=[name for name, _ in DIFFERENT])
 def test_what_changes_a_result_changes_the_digest(spec: str) -> None:
     assert spec_digest(read(spec)) != spec_digest(read(SMALL))
+
+
+def test_training_rows_are_the_lookback_wherever_they_are_written() -> None:
+    train = read(SMALL + "\nwalkForward: {train: 126}")
+    lookback = read("data: {name: sp500-20}\naxes: {profile: [hrp], lookback: [126]}")
+    assert train.normalised() == lookback.normalised()
+    assert list(distinct_trials(train)) == list(distinct_trials(lookback))
 
 
 def test_no_two_changes_share_a_digest() -> None:

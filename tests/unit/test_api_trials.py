@@ -215,6 +215,15 @@ def test_exclusions_name_universes_null_constraints_parameters_and_profiles_with
     assert seen == [("strategy", "all", None), ("hrp", "all", {"maxWeight": 0.5})]
 
 
+def test_an_excluded_profile_with_a_linkage_of_its_own_leaves_the_others() -> None:
+    fixed = {"name": "hrp", "linkage": "average"}
+    axes = {"profile": ["hrp", fixed], "linkage": ["single", "ward"], "exclude": [{"profile": fixed}]}
+    assert [trial.values["linkage"] for trial in trials(axes)] == ["single", "ward"]
+    ward = {"name": "hrp", "linkage": "ward"}
+    axes = {"profile": [ward, "hrp"], "linkage": ["single", "ward"], "exclude": [{"profile": ward}]}
+    assert [trial.values["linkage"] for trial in trials(axes)] == ["single"]
+
+
 def test_random_draws_distinct_points_with_all_their_scenarios() -> None:
     sampling = {"method": "random", "count": 30, "seed": 7}
     found = trials({**TOURNAMENT, **FULL, "costs": TOURNAMENT["costs"]}, sampling=sampling)

@@ -85,6 +85,18 @@ def test_weekdays_keeps_the_first_return_of_a_table_of_returns() -> None:
     assert np.isclose(data.simulation[5, 0], np.prod(1 + moves[5:8, 0]) - 1, rtol=0, atol=1e-15)
 
 
+def test_a_first_return_whose_price_before_it_is_not_sampled_is_not_earned() -> None:
+    moves = np.random.default_rng(5).normal(0, 0.02, (70, 2))
+    moves[:7, 1] = NAN  # the first return of NEW is on a Monday, from a price on Sunday
+    table = PriceTable("t", np.datetime64("2020-01-06") + np.arange(70), ("COIN", "NEW"), moves)
+    data = returns_of(table, kind="returns", calendar="weekdays")
+    assert data.dates[5] == np.datetime64("2020-01-13")
+    assert data.simulation[5, 1] == 0.0
+    assert np.isnan(data.estimation[5, 1])
+    assert data.tradable[5, 1]
+    assert np.isclose(data.simulation[6, 1], moves[8, 1], rtol=0, atol=1e-15)
+
+
 def test_weekdays_asks_what_to_do_about_a_holiday() -> None:
     with pytest.raises(DataError, match='column "AAA" has no price on 2020-01-20'):
         returns_of(mixed(), calendar="weekdays")

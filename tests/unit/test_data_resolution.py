@@ -11,6 +11,7 @@ from backsweep.arrays import Dates, Returns
 from backsweep.data.calendars import rows_a_year
 from backsweep.data.resolution import Resolution, resolve
 from backsweep.data.tables import DataOptions, MembershipTable, PriceTable
+from backsweep.errors import DataError
 
 NAN = float("nan")
 
@@ -96,6 +97,8 @@ def test_a_price_after_the_end_tells_a_gap_from_a_delisting() -> None:
     data = returns_of(columns, end=end, missing="fill", delisting_return=-0.3)
     assert data.simulation[:, 1].tolist() == [8 / 10 - 1, 0.0, 0.0]
     assert data.delisted_row.tolist() == [3, 3]
+    with pytest.raises(DataError, match=f'column "B" has no price on {end}'):
+        returns_of(columns, end=end)
     gone = {**columns, "B": [10.0, 8.0, 8.0, NAN, NAN]}
     assert returns_of(gone, end=end, missing="fill", delisting_return=-0.3).delisted_row.tolist() == [3, 2]
 

@@ -16,7 +16,9 @@ import pytest
 
 from backsweep.data.resolution import resolve
 from backsweep.data.tables import DataOptions
-from backsweep.errors import DataError, NotBuiltError
+from backsweep.errors import CorruptObjectError, DataError, NotBuiltError
+from backsweep.sources import bundles
+from backsweep.sources.columns import read_codes, read_dates, read_numbers
 from backsweep.sources.loading import LoadedData, lineage_of, load
 
 WIDE = "date,AAA,BBB\n2020-01-02,100,50.5\n2020-01-03,110,\n2020-01-06,99.5,51\n"
@@ -57,7 +59,7 @@ DATE_SPELLINGS: dict[str, Any] = {
     "nanoseconds": pa.array([1577923200, 1578009600, 1578268800 + 3600])
     .cast(pa.timestamp("s"))
     .cast(pa.timestamp("ns")),
-    "a zone of its own": pa.array([1577937600 + 14400, 1578024000 + 14400, 1578283200 + 14400]).cast(
+    "the evening before in a zone behind UTC": pa.array([1578016800, 1578103200, 1578362400]).cast(
         pa.timestamp("s", tz="America/New_York")
     ),
     "a dictionary": pa.array(["2020-01-02", "2020-01-03", "2020-01-06"]).dictionary_encode(),
@@ -106,6 +108,21 @@ def test_awkward_but_valid_csv_is_read(tmp_path: Path) -> None:
 def test_tickers_that_look_like_something_else_stay_tickers(tmp_path: Path) -> None:
     rows = "".join(f"2020-01-0{day},{symbol},{day}\n" for day in (1, 2, 3) for symbol in ("NA", "TRUE", "7", "null"))
     assert loaded(tmp_path, "date,symbol,price\n" + rows).returns.symbols == ("7", "NA", "TRUE", "null")
+
+
+def test_tickers_of_digits_keep_their_zeros(tmp_path: Path) -> None:
+    rows = "".join(f"2020-01-0{day},{symbol},{day}\n" for day in (1, 2, 3) for symbol in ("0005", "0700"))
+    assert loaded(tmp_path, "date,symbol,price\n" + rows).returns.symbols == ("0005", "0700")
+
+
+def test_columns_that_are_slices_of_longer_ones_are_read_from_where_they_start() -> None:
+    dates = np.array(["2020-01-02", "2020-01-03"], dtype="datetime64[D]")
+    numbers = pa.chunked_array([pa.array([None, 1.5, None, 2.5]).slice(1, 2)])
+    assert np.array_equal(read_numbers("t", "A", numbers, dates), np.array([1.5, np.nan]), equal_nan=True)
+    days = pa.chunked_array([pa.array(["1990-01-01", "2020-01-02", "2020-01-03"]).cast(pa.date32()).slice(1)])
+    assert read_dates("t", "date", days).tolist() == dates.tolist()
+    texts, codes = read_codes(pa.chunked_array([pa.array(["x", "b", None, "a"]).slice(1)]))
+    assert [None if code < 0 else texts[code] for code in codes] == ["b", None, "a"]
 
 
 BAD_FILES: dict[str, tuple[str | bytes, str]] = {
@@ -332,6 +349,16 @@ def test_the_bundled_set_has_its_documented_shape() -> None:
     assert data.returns.digest == "df3d94b584a5669e2277656e2195078e58cf85b6825a7b6c7d0543ab3fcf55ee"
     origin = data.provenance["origin"]
     assert (origin["rows"], origin["assets"], origin["survivorship"]) == (8313, 20, True)
+
+
+def test_a_bundled_set_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in bundles.FOLDER.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    table = pyarrow.parquet.read_table(tmp_path / "sp500-20.parquet")
+    pyarrow.parquet.write_table(table.slice(1), tmp_path / "sp500-20.parquet")
+    monkeypatch.setattr(bundles, "FOLDER", tmp_path)
+    with pytest.raises(CorruptObjectError, match="the bundled data set sp500-20 is not the one shipped"):
+        load({"name": "sp500-20"}, Path())
 
 
 def test_loading_does_not_import_pandas(tmp_path: Path) -> None:

@@ -140,9 +140,9 @@ def test_a_day_of_minus_100_percent_is_ruin_with_the_metrics_that_remain() -> No
 
 
 def test_debt_has_no_growth_rate_and_a_drawdown_under_minus_100_percent() -> None:
-    net = np.zeros((1, 50))
+    net = np.zeros((1, 126))  # half a year: the square of a debt is not a wealth
     net[0, 3], net[0, 10] = 0.25, -1.5
-    found = measure(net, net, np.zeros_like(net), PERIODS, np.zeros(50))
+    found = measure(net, net, np.zeros_like(net), PERIODS, np.zeros(126))
     assert found.ruined.tolist() == [True]
     assert found.metrics["total_return"][0] == 1.25 * -0.5 - 1.0
     assert found.metrics["max_drawdown"][0] == -1.5

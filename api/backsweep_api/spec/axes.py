@@ -73,6 +73,9 @@ class Exclusion(Model):
         for name in sorted(self.model_fields_set - {"constraints"}):
             if getattr(self, name) is None:
                 yield (fields[name].alias or name,), "found null; write one of the axis' values, or leave it out"
+        for axis in {} if self.profile is None else self.profile.written:
+            if axis in self.values:
+                yield (axis,), f"is given in profile, too; write {axis} in one place"
         if not self.values:
             yield (), "found nothing; name at least one axis and its value"
 

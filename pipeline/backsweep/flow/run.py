@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 from collections.abc import Callable, Mapping
@@ -62,8 +61,7 @@ def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple
         prepared.ledger.record(dataset.lineage, ids)
     processes = _processes(prepared)
     executor = _executor(prepared, processes)
-    opener = functools.partial(FileStore, prepared.store.uri)
-    work = Work(opener, prepared.references, module_folders(prepared.folder))
+    work = Work(FileStore, (prepared.store.uri,), prepared.references, module_folders(prepared.folder))
     phases = prepared.times.time("pack", lambda: plan.blocks(processes))
     table, computed = prepared.times.time(
         "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)

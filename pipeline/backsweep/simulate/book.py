@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from backsweep.arrays import Float, Returns, Windows, read_only
 from backsweep.errors import InvariantError, SolveError
-from backsweep.simulate.openings import Segments, Settled, bound, settle
 from backsweep.simulate.path import Path, stop_at_ruin
-from backsweep.simulate.stretches import Stretch, stretches
+from backsweep.simulate.stretches import stretches
 
 __all__ = ["OnFailure", "Rule", "positions", "simulate"]
 
 Rule = Literal["window", "daily"]
 OnFailure = Literal["hold", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pages:
-    """One stretch of the book: per row (K, S), and the drifted weights (N,) it ends with."""
-
-    gross: Float
-    traded: Float
-    short: Float
-    closing: Float
 
 
 def simulate(weights: Float, windows: Windows, returns: Returns, rule: Rule, on_failure: OnFailure = "fail") -> Path:
@@ -118,130 +106,17 @@ def positions(weights: Float, windows: Windows, returns: Returns, rule: Rule, on
     Source : DESIGN section 6, `open(...).positions(id)`; tests/property/test_simulate_money.py.
     """
     path = simulate(weights, windows, returns, rule, on_failure)
-    drift = _window_drift if rule == "window" else _daily_drift
+    drift_through = _window_drift if rule == "window" else _daily_drift
     held = np.zeros((len(path.gross), weights.shape[1]))
     before = np.zeros(weights.shape[1])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for stretch in stretches(windows, returns):
-            drifted = drift(stretch, weights[stretch.windows], before)
+            drifted = drift_through(stretch, weights[stretch.windows], before)
             held[stretch.start - path.start :][: len(drifted)] = drifted
             before = drifted[-1]
     if path.ruined_row is not None:
         held[path.ruined_row :] = 0.0
     return held
-
-
-def _window_pages(stretch: Stretch, targets: Float, before: Float) -> _Pages:
-    """Buy and hold inside each window; see `simulate`."""
-    settled, growth, wealth = _hold(stretch, targets, before)
-    count, length = wealth.shape
-    gross = np.empty((count, length))
-    gross[:, 0] = wealth[:, 0] - 1.0
-    gross[:, 1:] = wealth[:, 1:] / wealth[:, :-1] - 1.0
-    traded = np.zeros((count, length))
-    traded[:, 0] = _trades(settled, before)
-    short = np.zeros((count, length))
-    shorts = np.minimum(settled.opening, 0.0)
-    if shorts.any():
-        end_rows = stretch.open_rows.reshape(-1) + 1
-        gone = stretch.cash_at_close(end_rows)
-        if gone is not None:
-            growth = np.where(gone.reshape(growth.shape), 0.0, growth)
-        short[:, 0] = np.abs(shorts.sum(axis=1))
-        short[:, 1:] = np.abs(np.matmul(growth[:, :-1], shorts[:, :, None])[:, :, 0] / wealth[:, :-1])
-    return _Pages(gross, traded, short, settled.closing[-1])
-
-
-def _daily_pages(stretch: Stretch, targets: Float, before: Float) -> _Pages:
-    """Trade back to target at every close; see `simulate`."""
-    count, length, _ = stretch.simulation.shape
-    settled = _hold_days(stretch, targets, before)
-    if settled is not None:
-        short = np.abs(np.minimum(settled.opening, 0.0).sum(axis=1))
-        return _Pages(settled.wealth - 1.0, _trades(settled, before), short, settled.closing[-1])
-    column = targets[:, :, None]
-    cash = 1.0 - targets.sum(axis=1)
-    gross = np.matmul(stretch.simulation, column)[:, :, 0] + cash[:, None] * stretch.cash
-    closing = targets * (1.0 + stretch.simulation[:, -1]) / (1.0 + gross[:, -1:])
-    gone = stretch.cash_at_close(stretch.open_rows[:, -1] + 1)
-    if gone is not None:
-        closing[gone] = 0.0
-    # w - w (1 + r) / (1 + g) = w (g - r) / (1 + g): the trade back to target at the close of a row.
-    away = np.subtract(gross[:, :-1, None], stretch.simulation[:, :-1])
-    np.abs(away, out=away)
-    traded = np.empty((count, length))
-    traded[:, 0] = np.abs(targets - np.vstack([before, closing[:-1]])).sum(axis=1)
-    traded[:, 1:] = np.matmul(away, np.abs(column))[:, :, 0] / (1.0 + gross[:, :-1])
-    short = np.repeat(np.abs(np.minimum(targets, 0.0).sum(axis=1)), length)
-    return _Pages(gross, traded, short, closing[-1])
-
-
-def _hold(stretch: Stretch, targets: Float, before: Float) -> tuple[Settled, Float, Float]:
-    """Return positions set, growth (K, S, N) and wealth (K, S) per unit at the window's opening."""
-    length = stretch.simulation.shape[1]
-    # Rows first in memory: a running product over S is then S products of whole (K, N) planes.
-    planes = np.add(stretch.simulation.transpose(1, 0, 2), 1.0, order="C")
-    cash_growth = np.multiply.accumulate(1.0 + stretch.cash, axis=1)
-    for s in range(1, length):
-        planes[s] *= planes[s - 1]
-    segments = Segments(
-        planes[-1],
-        cash_growth[:, -1],
-        stretch.tradable[:, 0],
-        stretch.cash_at_close(stretch.open_rows[:, 0]),
-        stretch.cash_at_close(stretch.open_rows[:, -1] + 1),
-    )
-    settled = settle(targets, segments, before, bound(targets, segments, before))
-    growth = planes.transpose(1, 0, 2)
-    cash = 1.0 - settled.opening.sum(axis=1)
-    wealth = np.matmul(growth, settled.opening[:, :, None])[:, :, 0] + cash[:, None] * cash_growth
-    return settled, growth, wealth
-
-
-def _hold_days(stretch: Stretch, targets: Float, before: Float) -> Settled | None:
-    """Return the book of a stretch row by row; None where every row opens at its target."""
-    if stretch.tradable.all() and not np.isnan(targets[:, 0]).any():
-        return None
-    segments, expanded = _days(stretch, targets)
-    bounded = bound(expanded, segments, before)
-    return settle(expanded, segments, before, bounded) if bounded.any() else None
-
-
-def _days(stretch: Stretch, targets: Float) -> tuple[Segments, Float]:
-    """Return a stretch's rows as segments, and the target (K * S, N) of each."""
-    length, assets = stretch.simulation.shape[1:]
-    open_rows = stretch.open_rows.reshape(-1)
-    segments = Segments(
-        1.0 + stretch.simulation.reshape(-1, assets),
-        1.0 + stretch.cash.reshape(-1),
-        stretch.tradable.reshape(-1, assets),
-        stretch.cash_at_close(open_rows),
-        stretch.cash_at_close(open_rows + 1),
-    )
-    return segments, np.repeat(targets, length, axis=0)
-
-
-def _window_drift(stretch: Stretch, targets: Float, before: Float) -> Float:
-    """Return (K * S, N) drifted weights at each close under `window`."""
-    settled, growth, wealth = _hold(stretch, targets, before)
-    held = growth * settled.opening[:, None]
-    held /= wealth[:, :, None]
-    held = held.reshape(wealth.size, -1)
-    gone = stretch.cash_at_close(stretch.open_rows.reshape(-1) + 1)
-    if gone is not None:
-        held[gone] = 0.0
-    return held
-
-
-def _daily_drift(stretch: Stretch, targets: Float, before: Float) -> Float:
-    """Return (K * S, N) drifted weights at each close under `daily`."""
-    segments, expanded = _days(stretch, targets)
-    return settle(expanded, segments, before, bound(expanded, segments, before)).closing
-
-
-def _trades(settled: Settled, before: Float) -> Float:
-    """Return (J,) sum |w - w_drifted| at each opening."""
-    return np.asarray(np.abs(settled.opening - np.vstack([before, settled.closing[:-1]])).sum(axis=1))
 
 
 def _check(weights: Float, windows: Windows, returns: Returns, rule: str, on_failure: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from backsweep.arrays import Boolean, Float, Integer, Returns, Windows
 from backsweep.errors import InvariantError
 
-__all__ = ["Stretch"]
+__all__ = ["Pages", "Stretch"]
 
 # Numbers of one (K, S, N) block: 2 MiB of float64. 390 windows of 20 rows and 20 assets are one block
 # (0.32 ms a rule; blocks of half and a quarter: 0.38 and 0.43 ms), those of 500 assets take 16.
@@ -27,8 +27,7 @@ class Stretch:
     start : row of `Returns.simulation` of the first test row.
     simulation : (K, S, N) simple returns; an asset that has become cash earns the riskless return.
     cash : (K, S) riskless returns.
-    open_rows : (K, S) rows at whose close the row's positions are set.
-    tradable : (K, S, N) whether an asset can be traded at that close.
+    tradable : (K, S, N) whether an asset can be traded at the close before the row.
     delisted_row : (N,) as in `Returns`.
     """
 
@@ -36,7 +35,6 @@ class Stretch:
     start: int
     simulation: Float
     cash: Float
-    open_rows: Integer
     tradable: Boolean
     delisted_row: Integer
 
@@ -46,15 +44,25 @@ class Stretch:
         return slice(self.first, self.first + self.simulation.shape[0])
 
     @property
-    def rows(self) -> slice:
-        """The windows' rows of `Returns.simulation`."""
-        return slice(self.start, self.start + self.cash.size)
+    def rows(self) -> Integer:
+        """(K, S) the test rows as rows of `Returns.simulation`."""
+        return np.arange(self.start, self.start + self.cash.size).reshape(self.cash.shape)
 
-    def cash_at_close(self, rows: Integer) -> Boolean | None:
-        """Return (len(rows), N), True where an asset has become cash by a row's close; None if none has."""
-        if self.delisted_row.min(initial=np.iinfo(np.int64).max) > rows[-1]:
+    def gone(self, rows: Integer) -> Boolean | None:
+        """Return (..., N), True where an asset has become cash by a row's close; None where none has."""
+        if self.delisted_row.min() > rows.max():
             return None
-        return np.asarray(rows[:, None] >= self.delisted_row)
+        return np.asarray(rows[..., None] >= self.delisted_row)
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """One stretch of the book: its K * S rows, in any shape, and the drifted weights (N,) it ends with."""
+
+    gross: Float
+    traded: Float
+    short: Float
+    closing: Float
 
 
 def stretches(windows: Windows, returns: Returns) -> Iterator[Stretch]:
@@ -75,14 +83,13 @@ def _cut(first: int, count: int, length: int, start: int, returns: Returns) -> S
     rows = np.arange(start, start + count * length)
     simulation = returns.simulation[start : start + count * length]
     cash = returns.risk_free[start : start + count * length]
-    if returns.delisted_row.min(initial=np.iinfo(np.int64).max) < rows[-1]:
+    if returns.delisted_row.min() < rows[-1]:
         simulation = np.where(rows[:, None] > returns.delisted_row, cash[:, None], simulation)
     return Stretch(
         first=first,
         start=start,
         simulation=simulation.reshape(count, length, -1),
         cash=cash.reshape(count, length),
-        open_rows=(rows - 1).reshape(count, length),
         tradable=returns.tradable[start - 1 : start - 1 + count * length].reshape(count, length, -1),
         delisted_row=returns.delisted_row,
     )

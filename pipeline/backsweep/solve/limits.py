@@ -46,7 +46,9 @@ def market_betas(returns: Float, market: Float) -> Float:
     centred = market - market.mean(axis=1, keepdims=True)
     variance = np.einsum("bl,bl->b", centred, centred)
     covariance = np.matmul(centred[:, None, :], returns - returns.mean(axis=1, keepdims=True))[:, 0, :]
-    return np.divide(covariance, variance[:, None], out=np.zeros_like(covariance), where=variance[:, None] > 0)
+    moved = variance[:, None] > 0
+    betas: Float = np.divide(covariance, variance[:, None], out=np.zeros_like(covariance), where=moved)
+    return betas
 
 
 def _optional(value: object) -> float | None:

@@ -47,19 +47,27 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "equal_weight": Profile(equal_weight.solve, "the same weight in every asset", "DeMiguel, Garlappi, Uppal 2009"),
-    "inverse_volatility": Profile(inverse_volatility.solve, "weights in proportion to 1 / volatility", "Leote de Carvalho, Lu, Moulin 2012"),
+    "inverse_volatility": Profile(
+        inverse_volatility.solve, "weights in proportion to 1 / volatility", "Leote de Carvalho, Lu, Moulin 2012"
+    ),
     "min_variance": Profile(min_variance.solve, "the least variance, long only", "Markowitz 1952"),
     "max_sharpe": Profile(max_sharpe.solve, "the highest expected Sharpe ratio", "Tobin 1958; Sharpe 1966"),
-    "max_diversification": Profile(max_diversification.solve, "the highest diversification ratio", "Choueifaty, Coignard 2008"),
+    "max_diversification": Profile(
+        max_diversification.solve, "the highest diversification ratio", "Choueifaty, Coignard 2008"
+    ),
     "risk_parity": Profile(risk_parity.solve, "equal risk contributions", "Maillard, Roncalli, Teiletche 2010"),
     "hrp": Profile(hrp.solve, "hierarchical risk parity", "Lopez de Prado 2016"),
     "herc": Profile(herc.solve, "hierarchical equal risk contribution", "Raffinot 2018"),
     "nco": Profile(nco.solve, "nested clustered optimisation, minimum variance", "Lopez de Prado 2019"),
-    "min_cvar": Profile(min_cvar.solve, "the least conditional value at risk", "Rockafellar, Uryasev 2000", needs_returns=True),
-    "barbell": Profile(None, "a core profile beside a sleeve of the best-scored assets", "Taleb 2012", needs_returns=True),
+    "min_cvar": Profile(
+        min_cvar.solve, "the least conditional value at risk", "Rockafellar, Uryasev 2000", needs_returns=True
+    ),
+    "barbell": Profile(
+        None, "a core profile beside a sleeve of the best-scored assets", "Taleb 2012", needs_returns=True
+    ),
     "market": Profile(equal_weight.solve, "equal weight of data.benchmark's symbols", "definition", competes=False),
     "benchmark": Profile(equal_weight.solve, "equal weight of the eligible universe", "definition", competes=False),
-}  # fmt: skip
+}
 
 
 def kernel_of(name: str, parameters: Mapping[str, Any]) -> Kernel:

@@ -14,7 +14,7 @@ __all__ = ["BUNDLED_NAMES", "open_bundled"]
 
 BUNDLED_NAMES = ("sp500-20",)
 
-_FOLDER = Path(__file__).parent / "bundled"
+FOLDER = Path(__file__).parent / "bundled"
 
 
 def open_bundled(name: str) -> tuple[TableFile, dict[str, Any]]:
@@ -31,8 +31,8 @@ def open_bundled(name: str) -> tuple[TableFile, dict[str, Any]]:
         close = get_close_matches(name, BUNDLED_NAMES, n=1)
         hint = f'did you mean "{close[0]}"?' if close else f"there is {', '.join(BUNDLED_NAMES)}"
         raise DataError(f'data.name "{name}" is not a bundled data set; {hint} (a file of your own goes into data.uri)')
-    file = open_table(f"{name}.parquet", _FOLDER)
-    provenance: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    file = open_table(f"{name}.parquet", FOLDER)
+    provenance: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     if file.sha256 != provenance["sha256"]:
         raise CorruptObjectError(
             f"the bundled data set {name} is not the one shipped: its sha256 is {file.sha256}, "

@@ -142,7 +142,8 @@ def row_sharpes(series: SweepSeries) -> Float:
     """Return the (M,) Sharpe ratios a row: never annualised, as PSR and DSR take them."""
     periods = [returns.periods for returns in series.plan.datasets]
     roots = np.array([math.sqrt(periods[series.data_of(row)]) for row in range(len(series.table))])
-    return series.table.metrics["sharpe"] / roots
+    sharpes: Float = series.table.metrics["sharpe"] / roots
+    return sharpes
 
 
 def _yardstick(series: SweepSeries, costs: Costs) -> Float:

@@ -120,10 +120,11 @@ def _compose(series: SweepSeries, held: Integer, first: int, ranked: int) -> Pat
 
 def _opening(book: Book, window: int) -> Float:
     """Return the weights a trial opens a window with: its target, or what it held where the window failed."""
-    target = book.targets[window]
+    target: Float = book.targets[window]
     if not np.isnan(target).any():
         return target
-    return book.closing[window - 1] if window else np.zeros_like(target)
+    held: Float = book.closing[window - 1] if window else np.zeros_like(target)
+    return held
 
 
 def _book(series: SweepSeries, row: int) -> Book:

@@ -9,7 +9,7 @@ import functools
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,12 +49,13 @@ class Work:
 
     Parameters
     ----------
-    open_store : opens the store in the worker's process.
+    store_opener, store_arguments : what to call to open the sweep's store in the worker's process.
     datasets : digests of the sweep's data sets.
     import_paths : folders where the user's own modules are found.
     """
 
-    open_store: functools.partial[Store]
+    store_opener: Callable[..., Store]
+    store_arguments: tuple[Any, ...]
     datasets: tuple[str, ...]
     import_paths: tuple[str, ...]
 
@@ -63,12 +64,12 @@ class Work:
         for folder in self.import_paths:
             if folder not in sys.path:
                 sys.path.insert(0, folder)
-        store, dataset = _open(self.open_store.func, self.open_store.args, self.datasets[block.data])
+        store, dataset = _open(self.store_opener, self.store_arguments, self.datasets[block.data])
         return do_block(block, store, dataset)
 
 
 @functools.lru_cache(maxsize=16)
-def _open(opener: Any, arguments: tuple[Any, ...], digest: str) -> tuple[Store, Dataset]:
+def _open(opener: Callable[..., Store], arguments: tuple[Any, ...], digest: str) -> tuple[Store, Dataset]:
     store = opener(*arguments)
     return store, open_dataset(store, digest)
 
