@@ -35,7 +35,8 @@ def solve(problem: Problem) -> Solution:
     ----------
     problem : covariance (B, N, N), daily; its correlation makes the tree and it splits the weights, too.
         parameters: `linkage` single (default), average, complete or ward; `leafOrder` true for the order of
-        `leaf_order.reorder_leaves`, as the peers have it (default false); `risk` variance (default) or std. Constraints, where given, are met by projection.
+        `leaf_order.reorder_leaves`, as the peers have it (default false); `risk` variance (default) or std.
+        Constraints, where given, are met by projection.
 
     Returns
     -------
