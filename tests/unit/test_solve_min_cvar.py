@@ -126,6 +126,23 @@ def test_scenarios_left_out_at_first_are_found() -> None:
     np.testing.assert_allclose(tail_mean(losses, 3.0), lower, rtol=1e-12)
 
 
+def test_windows_full_of_ties_are_settled_without_a_linear_program() -> None:
+    returns = _returns(20, 63, 20)
+    returns[:, 1:, 7] = 0.0  # one asset moves on one day only: nearly every scenario ties at its vertex
+    box = Box(np.zeros(20), np.full(20, np.inf), 1.0, 3.15)
+    assert minimise(returns, box).settled.all()
+    assert minimise(np.round(returns, 2), box).settled.all()
+
+
+def test_an_answer_that_misses_its_certificate_is_a_failed_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    returns = _returns(1, 60, 4)
+    returns[:, :, 2:] = 0.001  # several optima, so the second stage is asked
+    monkeypatch.setattr(min_cvar, "shortest", lambda *_: np.full(4, 0.25))
+    solution = min_cvar.solve(Problem(returns=returns))
+    assert "only known to" in solution.failures[0]
+    assert np.isnan(solution.weights).all()
+
+
 def test_bounds_are_kept_and_cost_nothing_they_need_not() -> None:
     returns = _returns(10, 120, 8)
     free = min_cvar.solve(Problem(returns=returns))

@@ -74,6 +74,16 @@ def test_mostly_negative_correlations_are_solved_too() -> None:
     assert not risk_parity.solve(Problem(covariance=(alternating * np.outer(volatility, volatility))[None])).failures
 
 
+def test_more_unrelated_assets_than_rows_need_the_damped_step_and_stay_positive() -> None:
+    generator = np.random.default_rng(0)
+    returns = generator.normal(0.0, 1.0, (60, 15, 20))
+    centred = returns - returns.mean(axis=1, keepdims=True)
+    solution = risk_parity.solve(Problem(covariance=centred.transpose(0, 2, 1) @ centred / 14))
+    assert not solution.failures
+    assert (solution.weights > 0.0).all()
+    assert (solution.certificate <= 1e-10).all()
+
+
 def test_a_window_without_equal_contributions_fails_with_its_reason_and_leaves_the_others() -> None:
     opposite = np.array([[0.01, -0.02], [-0.02, 0.04]])
     flat = np.diag([0.01, 0.0])

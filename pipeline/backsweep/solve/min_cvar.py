@@ -27,7 +27,7 @@ def solve(problem: Problem) -> Solution:
     Parameters
     ----------
     problem : needs `returns` (B, L, N), simple returns as fractions, no NaN. `parameters["confidence"]` is
-        between 0 and 1, 0.95 unless given. k is taken to be whole when it is within 1e-9 of a whole number.
+        between 0 and 1, 0.95 unless given.
 
     Returns
     -------
@@ -88,9 +88,7 @@ def _given(problem: Problem) -> tuple[Float, float]:
     confidence = problem.parameters.get("confidence", 0.95)
     if not isinstance(confidence, (int, float)) or not 0.0 < confidence < 1.0:
         raise InvariantError(f"min_cvar needs a confidence between 0 and 1, not {confidence!r}")
-    tail_rows = (1.0 - confidence) * problem.returns.shape[1]
-    whole = round(tail_rows)
-    return problem.returns, float(whole) if whole and abs(tail_rows - whole) < 1e-9 else tail_rows
+    return problem.returns, (1.0 - confidence) * problem.returns.shape[1]
 
 
 def _box(constraints: Constraints | None, previous: Float | None, assets: int, tail_rows: float) -> Box | None:

@@ -172,7 +172,7 @@ def _change(matrices: Float, shares: Float, step: Float, gradient: Float, inside
 def _judged(weights: Float, certificate: Float, flat: Boolean, riskless: Boolean) -> Solution:
     """Turn what was found into a Solution: each failed window with its own sentence."""
     failures: dict[int, str] = {}
-    wrong = flat | riskless | ~(certificate <= BAR)
+    wrong = flat | riskless | ~(certificate <= BAR) | ~(weights > 0.0).all(axis=1)
     for row in np.flatnonzero(wrong):
         if flat[row]:
             reason = "an asset's variance is zero in this window, so it cannot contribute its share of the risk"
