@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
@@ -149,9 +150,8 @@ def _point_trials(point: Point, scenarios: list[_Scenario]) -> Iterator[Trial]:
     items: tuple[Item, ...] = point.items
     choices = dict(zip(point.axes, (item.value for item in items), strict=True))
     fragments = dict(zip(point.axes, (item.fragment for item in items), strict=True))
-    order = sorted((*point.axes, *SCENARIOS))
-    solve_order = [axis for axis in order if axis not in EVALUATION_AXES]
-    point_id = _digest(fragments[axis] for axis in sorted(point.axes))
+    point_order, solve_order, order = _orders(point.axes)
+    point_id = _digest([fragments[axis] for axis in point_order])
     solves: dict[tuple[Any, Any], str] = {}
     for scenario in scenarios:
         if point.mask & scenario.mask:
@@ -159,11 +159,18 @@ def _point_trials(point: Point, scenarios: list[_Scenario]) -> Iterator[Trial]:
         parts = fragments | scenario.fragments
         solved = (scenario.values["data"], scenario.values["engine"])
         if solved not in solves:
-            solves[solved] = _digest(parts[axis] for axis in solve_order)
-        trial_id = _digest(parts[axis] for axis in order)
+            solves[solved] = _digest([parts[axis] for axis in solve_order])
+        trial_id = _digest([parts[axis] for axis in order])
         yield Trial(trial_id, solves[solved], point_id, choices | scenario.values, scenario.base)
 
 
-def _digest(fragments: Iterator[bytes]) -> str:
+@lru_cache(maxsize=256)
+def _orders(axes: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the sorted axes of a point, of its solve and of its trials, which are the same for all of a profile."""
+    order = tuple(sorted((*axes, *SCENARIOS)))
+    return tuple(sorted(axes)), tuple(axis for axis in order if axis not in EVALUATION_AXES), order
+
+
+def _digest(fragments: list[bytes]) -> str:
     """Return the short digest of the mapping whose sorted members are `fragments`."""
     return hashlib.sha256(b"{" + b",".join(fragments) + b"}").hexdigest()[:SHORT_DIGITS]
