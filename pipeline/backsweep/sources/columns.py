@@ -1,6 +1,7 @@
 """Arrow columns to numpy, strictly: what is not a date or a number is named, never guessed at.
 
-The values are taken from Arrow's buffers because `to_numpy` imports pandas, which costs 0.4 s.
+The values are taken from Arrow's buffers because `to_numpy` imports pandas, which costs 0.4 s;
+`combine_chunks` copies them, so a buffer begins with the column's first value.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from backsweep.arrays import Dates, Float, Integer
 from backsweep.errors import DataError
@@ -36,8 +36,7 @@ def read_numbers(source: str, name: str, column: Any, dates: Dates) -> Float:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         _refuse_text(source, name, column, dates)
     array = column.cast(pa.float64()).combine_chunks()
-    start = array.offset
-    values = np.frombuffer(array.buffers()[1], dtype=np.float64, count=start + len(array))[start:]
+    values = np.frombuffer(array.buffers()[1], dtype=np.float64, count=len(array))
     return np.where(_validity(array), values, np.nan)
 
 
@@ -56,12 +55,9 @@ def read_dates(source: str, name: str, column: Any) -> Dates:
         row = int(np.argmin(_validity(column.combine_chunks())))
         raise DataError(f'{source}: column "{name}" has no date in row {row + 1}; give every row its date')
     kind = column.type
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        column = pc.local_timestamp(column)
     if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
         days = column.cast(pa.date32()).combine_chunks()
-        start = days.offset
-        numbers = np.frombuffer(days.buffers()[1], dtype=np.int32, count=start + len(days))[start:]
+        numbers = np.frombuffer(days.buffers()[1], dtype=np.int32, count=len(days))
         return np.asarray(numbers.astype("datetime64[D]"))
     if pa.types.is_null(kind):
         return np.empty(0, dtype="datetime64[D]")
@@ -83,8 +79,7 @@ def read_codes(column: Any) -> tuple[list[str], Integer]:
     """Return the distinct values of a column as text, and (R,) which of them each row holds; -1 for none."""
     encoded = column.cast(pa.string()).dictionary_encode().combine_chunks()
     indices = encoded.indices.cast(pa.int64())
-    start = indices.offset
-    codes = np.frombuffer(indices.buffers()[1], dtype=np.int64, count=start + len(indices))[start:]
+    codes = np.frombuffer(indices.buffers()[1], dtype=np.int64, count=len(indices))
     return encoded.dictionary.to_pylist(), np.where(_validity(indices), codes, -1)
 
 
@@ -107,7 +102,7 @@ def _validity(array: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     if bits is None:
         return np.ones(len(array), dtype=bool)
     flags = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little")
-    return flags[array.offset : array.offset + len(array)].astype(bool)
+    return flags[: len(array)].astype(bool)
 
 
 def _refuse_text(source: str, name: str, column: Any, dates: Dates) -> NoReturn:
