@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from backsweep.errors import InvariantError, SolveError
 from backsweep.simulate import Path, Rule, net_returns, positions, ruined_row, simulate, stretches
 
 NAN = np.nan
+RULES: tuple[Rule, ...] = ("window", "daily")
 
 
 def data(rows: list[list[float]], risk_free: float = 0.0) -> Returns:
@@ -72,7 +75,7 @@ def test_positions_are_drifted_weights_at_the_close_before_a_trade() -> None:
 
 def test_cash_earns_and_debt_pays_the_riskless_return() -> None:
     returns = data([[0.0], [0.0], [0.0]], risk_free=0.01)
-    for rule in ("window", "daily"):
+    for rule in RULES:
         close(simulate(np.array([[0.4]]), cut(1, 2), returns, rule).gross, [0.006])
         close(simulate(np.array([[1.5]]), cut(1, 2), returns, rule).gross, [-0.005])
         close(simulate(np.array([[-0.5]]), cut(1, 2), returns, rule).gross, [0.015])
@@ -111,7 +114,7 @@ def test_nothing_is_scaled_where_the_target_leaves_nothing_to_the_tradable() -> 
     closed = returns.tradable.copy()
     closed[0, 0] = False
     returns = changed(returns, tradable=closed)
-    for rule in ("window", "daily"):
+    for rule in RULES:
         path = simulate(np.array([[1.0 - 1e-16, 1e-17]]), cut(1, 2), returns, rule)
         close(path.weights_end, [0.0, 1e-17])
 
@@ -159,7 +162,7 @@ def test_a_short_that_delists_needs_no_borrowing_from_the_next_row_on() -> None:
     closed = returns.tradable.copy()
     closed[2:, 0] = False
     returns = changed(returns, tradable=closed, delisted_row=np.array([2, 4]))
-    for rule in ("window", "daily"):
+    for rule in RULES:
         path = simulate(np.array([[-0.5, 0.5]]), cut(1, 4), returns, rule)
         close(path.short, [0.5, 0.5, 0.0])
         close(path.gross, [0.0, 0.25, 0.0])
@@ -181,7 +184,7 @@ def test_what_is_frozen_is_carried_from_one_block_of_windows_to_the_next(
     closed = returns.tradable.copy()
     closed[1:3, 0] = False
     targets = np.array([[0.5, 0.5], [0.0, 1.0], [0.0, 1.0]])
-    for rule in ("window", "daily"):
+    for rule in RULES:
         path = simulate(targets, cut(1, 2, 3, 4), changed(returns, tradable=closed), rule)
         close(path.weights_end, [0.6, 0.4])
         close(path.traded, [1.0, 0.0, 0.0])
@@ -240,10 +243,9 @@ def test_costs_alone_can_ruin_and_the_net_series_says_where() -> None:
 def test_windows_share_no_arithmetic_so_the_size_of_a_block_changes_no_byte(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    returns, weights, windows = _market(seed=1)
-
     def run() -> list[bytes]:
-        paths = [simulate(weights, windows, returns, rule) for rule in ("window", "daily")]
+        markets = [_market(seed=1), _closing_market(seed=1)]
+        paths = [simulate(*market, rule, "hold") for market in markets for rule in RULES]
         return [getattr(p, n).tobytes() for p in paths for n in ("gross", "traded", "short", "weights_end")]
 
     whole = run()
@@ -252,17 +254,16 @@ def test_windows_share_no_arithmetic_so_the_size_of_a_block_changes_no_byte(
 
 
 def test_a_month_more_of_data_changes_no_byte_of_the_rows_before() -> None:
-    returns, weights, windows = _market(seed=2)
-    fewer = Windows(*(getattr(windows, name)[:-1] for name in Windows.__slots__))
-    for rule in ("window", "daily"):
-        longer = simulate(weights, windows, returns, rule)
-        shorter = simulate(weights[:-1], fewer, returns, rule)
+    for (weights, windows, returns), rule in product([_market(seed=2), _closing_market(seed=2)], RULES):
+        fewer = Windows(*(getattr(windows, name)[:-1] for name in Windows.__slots__))
+        longer = simulate(weights, windows, returns, rule, "hold")
+        shorter = simulate(weights[:-1], fewer, returns, rule, "hold")
         assert longer.gross[: len(shorter.gross)].tobytes() == shorter.gross.tobytes()
         assert longer.traded[: len(shorter.gross)].tobytes() == shorter.traded.tobytes()
 
 
 def test_what_comes_out_cannot_be_written_to() -> None:
-    returns, weights, windows = _market(seed=3)
+    weights, windows, returns = _market(seed=3)
     weights.flags.writeable = False
     path = simulate(weights, windows, returns, "daily")
     for name in ("gross", "traded", "short", "weights_end"):
@@ -297,10 +298,24 @@ def test_a_path_keeps_the_row_it_starts_on() -> None:
     close(path.gross, [0.1])
 
 
-def _market(seed: int) -> tuple[Returns, Float, Windows]:
+def _market(seed: int) -> tuple[Float, Windows, Returns]:
     """Long and short weights over 8 windows, the last one shorter."""
     rng = np.random.default_rng(seed)
     returns = data(rng.normal(0, 0.02, (5 + 8 * 7, 6)).tolist(), risk_free=1e-4)
     weights = rng.dirichlet(np.ones(6), 8)
     weights[:, 0] -= 0.2
-    return returns, weights, cut(*range(5, 5 + 8 * 7, 7), 5 + 8 * 7 - 3)
+    return weights, cut(*range(5, 5 + 8 * 7, 7), 5 + 8 * 7 - 3), returns
+
+
+def _closing_market(seed: int) -> tuple[Float, Windows, Returns]:
+    """The same with closed days, a delisting and a failed window."""
+    weights, windows, returns = _market(seed)
+    rng = np.random.default_rng(seed)
+    closed = rng.random(returns.tradable.shape) < 0.2
+    closed[40:, 3] = True
+    gone = np.full(6, len(closed))
+    gone[3] = 40
+    simulation = np.where(closed, 0.0, returns.simulation)
+    simulation[40, 3] = -0.3
+    weights[5] = NAN
+    return weights, windows, changed(returns, tradable=~closed, simulation=simulation, delisted_row=gone)

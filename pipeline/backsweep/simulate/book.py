@@ -8,8 +8,11 @@ import numpy as np
 
 from backsweep.arrays import Float, Returns, Windows, read_only
 from backsweep.errors import InvariantError, SolveError
+from backsweep.simulate.daily import drift_through_rows, keep_rows
+from backsweep.simulate.openings import Targets
 from backsweep.simulate.path import Path, stop_at_ruin
 from backsweep.simulate.stretches import stretches
+from backsweep.simulate.window import drift_windows, keep_windows
 
 __all__ = ["OnFailure", "Rule", "positions", "simulate"]
 
@@ -60,14 +63,14 @@ def simulate(weights: Float, windows: Windows, returns: Returns, rule: Rule, on_
     tests/property/test_simulate_money.py and against bt 1.1 in tests/reference/test_simulate_bt.py.
     """
     _check(weights, windows, returns, rule, on_failure)
-    keep = _window_pages if rule == "window" else _daily_pages
+    keep = keep_windows if rule == "window" else keep_rows
     start, rows = int(windows.test_start[0]), int(windows.test_stop[-1] - windows.test_start[0])
     gross, traded, short = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    held = np.zeros(weights.shape[1])
+    targets, held = Targets.of(weights), np.zeros(weights.shape[1])
     # After a ruin the arithmetic of the same stretch goes on with wealth 0; those rows are cut off.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for stretch in stretches(windows, returns):
-            pages = keep(stretch, weights[stretch.windows], held)
+            pages = keep(stretch, targets.part(stretch.windows), held)
             part = slice(stretch.start - start, stretch.start - start + stretch.cash.size)
             gross[part] = pages.gross.reshape(-1)
             traded[part] = pages.traded.reshape(-1)
@@ -106,12 +109,12 @@ def positions(weights: Float, windows: Windows, returns: Returns, rule: Rule, on
     Source : DESIGN section 6, `open(...).positions(id)`; tests/property/test_simulate_money.py.
     """
     path = simulate(weights, windows, returns, rule, on_failure)
-    drift_through = _window_drift if rule == "window" else _daily_drift
+    drift = drift_windows if rule == "window" else drift_through_rows
     held = np.zeros((len(path.gross), weights.shape[1]))
-    before = np.zeros(weights.shape[1])
+    targets, before = Targets.of(weights), np.zeros(weights.shape[1])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         for stretch in stretches(windows, returns):
-            drifted = drift_through(stretch, weights[stretch.windows], before)
+            drifted = drift(stretch, targets.part(stretch.windows), before)
             held[stretch.start - path.start :][: len(drifted)] = drifted
             before = drifted[-1]
     if path.ruined_row is not None:
