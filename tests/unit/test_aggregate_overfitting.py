@@ -64,6 +64,17 @@ def test_chunks_of_trials_change_nothing_but_rounding(monkeypatch: pytest.Monkey
     assert parts.degradation_slope == pytest.approx(whole.degradation_slope, rel=1e-9)
 
 
+def test_of_equal_leaders_the_first_counts_in_one_chunk_and_in_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    series = noise(2, 320, 9)
+    series[:, :160] = series[0, :160]  # level where these slices select, apart where the others judge
+    series[:, :160] += 0.03
+    series[1, 160:] = -np.abs(series[1, 160:])
+    whole = overfitting(sliced(series))
+    assert overfitting(sliced(series[::-1])).probability > whole.probability
+    monkeypatch.setattr(module, "COLUMN_CHUNK", 1)
+    assert overfitting(sliced(series)).probability == whole.probability
+
+
 def test_equal_trials_tie_exactly_wherever_they_stand() -> None:
     series = noise(1, 320, 3)
     found = overfitting(sliced(np.repeat(series, 37, axis=0)))

@@ -17,12 +17,17 @@ NAN = math.nan
 
 def test_valued_then_null_then_ruined_then_failed_and_equals_by_trial_id() -> None:
     trials = ["e", "d", "c", "b", "a", "f"]
-    status = ["ok", "failed", "ok", "ok", "ruined", "ok"]
+    status = ["ok", "ruined", "ok", "ok", "failed", "ok"]
     values = np.array([1.0, 9.0, NAN, 1.0, 8.0, 2.0])
     found = rank_trials(values, "maximize", trials, status, np.ones(6, dtype=bool))
-    assert [trials[row] for row in found.order] == ["f", "b", "e", "c", "a", "d"]
-    assert found.rank.tolist() == [3, 6, 4, 2, 5, 1]
+    assert [trials[row] for row in found.order] == ["f", "b", "e", "c", "d", "a"]
+    assert found.rank.tolist() == [3, 5, 4, 2, 6, 1]
     assert found.winner == 5
+
+
+def test_what_a_ruined_trial_made_before_its_ruin_does_not_order_it() -> None:
+    found = rank_trials(np.array([5.0, 7.0]), "maximize", ["a", "b"], ["ruined"] * 2, np.ones(2, dtype=bool))
+    assert found.order.tolist() == [0, 1]
 
 
 def test_to_minimize_puts_the_smallest_first_and_null_still_last() -> None:
@@ -70,13 +75,13 @@ def test_each_scenario_shows_the_winner_there_its_own_leader_and_how_the_order_h
     choice = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2])
     scenario = np.repeat([0, 1, 2], 3)
     values = np.array([3.0, 2.0, 1.0, 0.5, 0.7, 0.6, NAN, 4.0, 4.0])
-    base, costly, other = sensitivity(values, "maximize", list("abcdefghi"), choice, scenario, winner=0)
+    base, costly, other = sensitivity(values, "maximize", list("abcdefgih"), choice, scenario, winner=0)
     assert (base.winner_rank, base.leader) == (1, 0)
     assert base.rank_correlation == pytest.approx(1.0)
     assert (costly.winner_value, costly.winner_rank, costly.leader, costly.leader_value) == (0.5, 3, 4, 0.7)
     expected = pd.Series([3.0, 2.0, 1.0]).corr(pd.Series([0.5, 0.7, 0.6]), method="spearman")
     assert costly.rank_correlation == pytest.approx(expected)
-    assert (other.trials, other.winner_rank, other.leader) == (2, 0, 7)
+    assert (other.trials, other.winner_rank, other.leader) == (2, 0, 8)
     assert math.isnan(other.winner_value)
     assert math.isnan(other.rank_correlation)  # all equal: no order to compare
 

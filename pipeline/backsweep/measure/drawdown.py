@@ -64,7 +64,7 @@ def wealth_and_drawdown(returns: Float) -> tuple[Float, Float]:
     peak = np.empty_like(growth)
     peak[:, 0] = 1.0
     np.maximum.accumulate((start * high)[:, :-1], axis=1, out=peak[:, 1:])
-    deepest = np.minimum(inside, start * low / np.maximum(peak, 1.0)).min(axis=1)
+    deepest = np.minimum(inside, start * low / peak).min(axis=1)
     # Under 0, the higher of two peaks makes the smaller loss: the minimum above holds for wealth only.
     for series in np.flatnonzero((low <= 0.0).any(axis=1)).tolist():
         path = np.multiply.accumulate(1.0 + returns[series])
