@@ -86,7 +86,7 @@ COUNTS: list[tuple[Any, int]] = [
     ("risk_parity", 3 * 2 * 2 * 2 * 2),
     ("min_cvar", 2 * 2 * 2 * 2),
     ("hrp", 3 * 2 * 2 * 2 * 2 * 2 * 2),
-    ("herc", 3 * 2 * 2 * 2 * 2 * 2 * 2),
+    ("herc", 3 * 2 * 2 * 2 * 2 * 2),
     ("nco", 3 * 2 * 2 * 2 * 2 * 2),
     ("barbell", 3 * 2 * 2 * 2 * 2),
     ({"name": "barbell", "core": "min_cvar"}, 2 * 2 * 2 * 2),

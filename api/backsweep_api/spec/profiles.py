@@ -64,7 +64,7 @@ ERC = (("erc", "risk_parity"),)
 
 PROFILE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "hrp": {"linkage": "single", "leafOrder": False, "risk": "variance"},
-    "herc": {"linkage": "ward", "leafOrder": False},
+    "herc": {"linkage": "ward"},
     "nco": {"linkage": "ward"},
     "min_cvar": {"confidence": 0.95},
     "barbell": {"core": "min_variance", "coreWeight": 0.8, "sleeve": 3, "score": "momentum"},
@@ -81,7 +81,7 @@ LIVE_AXES: Mapping[str, tuple[str, ...]] = {
     "max_diversification": _MOMENTS,
     "risk_parity": _MOMENTS,
     "hrp": (*_MOMENTS, "linkage", "leafOrder"),
-    "herc": (*_MOMENTS, "linkage", "leafOrder"),
+    "herc": (*_MOMENTS, "linkage"),
     "nco": (*_MOMENTS, "linkage"),
     "min_cvar": ("lookback", "universe", "constraints", "rebalance"),
     "market": ("rebalance",),
@@ -135,7 +135,7 @@ class Profile(_Parametrised):
         None, description="hrp, herc, nco: how clusters join, in place of axes.linkage (single for hrp, else ward)."
     )
     leaf_order: Annotated[bool, Flag()] | None = Field(
-        None, description="hrp, herc: optimal leaf ordering, in place of axes.leafOrder (false)."
+        None, description="hrp: optimal leaf ordering, in place of axes.leafOrder (false)."
     )
     risk: Annotated[Literal["variance", "std"], OneOf()] | None = Field(
         None, description="hrp: what the two halves of a split are weighed by (variance)."

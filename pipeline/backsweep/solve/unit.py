@@ -123,6 +123,13 @@ class _Estimates:
                 )
         return self._found[key]
 
+    def risk_free(self) -> Float:
+        """Return (B,) the riskless return of an estimator row: of as many simulation rows as it spans on average."""
+        rate = self.source.risk_free[self.decision]
+        rows = len(self.source.dates) / len(self.source.estimation_rows)
+        scaled: Float = rate if rows == 1.0 else (1.0 + rate) ** rows - 1.0
+        return scaled
+
     def beta(self) -> Float:
         """Return (B, n) betas against the benchmark, or the equal-weight portfolio of the batch without one."""
         benchmark = self.source.benchmark
@@ -144,7 +151,7 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
             covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
             mean=None if solve.mean is None else shared.mean(solve.mean),
             returns=_returns(solve, shared, profile.needs_returns),
-            risk_free=shared.source.risk_free[shared.decision],
+            risk_free=shared.risk_free(),
             parameters=solve.parameters,
             constraints=constraints,
             beta=beta,

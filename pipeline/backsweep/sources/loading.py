@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from backsweep.arrays import Dates, Float, Returns
+from backsweep.arrays import Dates, FeatureTable, Float, Returns
 from backsweep.data.resolution import Resolution, resolve
 from backsweep.data.tables import DataOptions, MembershipTable
 from backsweep.errors import DataError
 from backsweep.sources.bundles import open_bundled
 from backsweep.sources.files import TableFile, open_table
-from backsweep.sources.tables import FeatureTable, feature_table, membership_table, value_table
+from backsweep.sources.tables import feature_table, membership_table, value_table
 
 __all__ = ["LoadedData", "lineage_of", "load"]
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 
-from backsweep.arrays import Boolean, Dates, Float, Integer
+from backsweep.arrays import Boolean, Dates, FeatureTable, Integer
 from backsweep.data.checks import check_table
 from backsweep.data.tables import MembershipTable, PriceTable
 from backsweep.errors import DataError
 from backsweep.sources.columns import read_codes, read_dates, read_numbers
 from backsweep.sources.files import DATE_NAMES, SYMBOL_NAMES, TableFile
 
-__all__ = ["FeatureTable", "feature_table", "membership_table", "value_table"]
+__all__ = ["feature_table", "membership_table", "value_table"]
 
 # In order of preference: an adjusted close carries splits and dividends, a plain one does not.
 _VALUE_NAMES = {
@@ -22,24 +21,6 @@ _VALUE_NAMES = {
     "returns": ("return", "returns", "ret", "value"),
     "features": ("value",),
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FeatureTable:
-    """A table that a user's strategy reads; what it sees ends at its decision row's date.
-
-    Parameters
-    ----------
-    dates : (F,) datetime64[D], strictly increasing.
-    columns : C names, in the order of the file.
-    values : (F, C) float64, NaN where the file has nothing.
-    sha256 : hex, of the dates, names and values.
-    """
-
-    dates: Dates
-    columns: tuple[str, ...]
-    values: Float
-    sha256: str
 
 
 def value_table(file: TableFile, kind: str) -> tuple[PriceTable, str]:
