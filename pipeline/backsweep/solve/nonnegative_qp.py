@@ -315,7 +315,7 @@ def _ask_daqp(matrix: Float, gain: Float) -> Float:
     import daqp
 
     assets = len(gain)
-    answer, _, exit_flag, _ = daqp.solve(
+    answer, _, exit_flag, report = daqp.solve(
         np.ascontiguousarray(matrix),
         np.ascontiguousarray(-gain),
         np.zeros((0, assets)),
@@ -328,4 +328,5 @@ def _ask_daqp(matrix: Float, gain: Float) -> Float:
     )
     if exit_flag < 1:
         return np.full(assets, np.nan)
-    return np.maximum(np.asarray(answer, dtype=np.float64), 0.0)
+    at_bound = np.asarray(report["lam"]) != 0
+    return np.where(at_bound, 0.0, np.maximum(np.asarray(answer, dtype=np.float64), 0.0))
