@@ -81,7 +81,7 @@ def main() -> None:
         ten = changed(whole, "axes", "lookback", LOOKBACKS_OF_TEN_THOUSAND)
         found += run_steps([("10,000 trials, cold store", ten), ("again, nothing to do", ten)], 1)
     table = markdown_table(TITLES, [row(*each) for each in found])
-    note = f"Medians of {repeats} runs on fresh stores, one process; the 10,000 trials were run once."
+    note = f"One process; medians over {repeats} fresh stores, the 10,000 trials over one."
     publish("tournament", "## Tournaments", table, sentence, note)
 
 
