@@ -33,10 +33,9 @@ def windows_of(returns: Float, lookback: int) -> Float:
 
 @pytest.mark.parametrize("lookback", LOOKBACKS)
 def test_shrunk_covariances_equal_scikit_learns(returns: Float, lookback: int) -> None:
-    from sklearn.covariance import ledoit_wolf, oas
-
+    peers = pytest.importorskip("sklearn.covariance")
     windows = windows_of(returns, lookback)
-    for name, peer in (("ledoit_wolf", ledoit_wolf), ("oas", oas)):
+    for name, peer in (("ledoit_wolf", peers.ledoit_wolf), ("oas", peers.oas)):
         ours = estimate(name, windows, {})
         for window, matrix in zip(windows, ours, strict=True):
             np.testing.assert_allclose(matrix, peer(window)[0], rtol=0, atol=1e-12 * matrix.max())

@@ -61,7 +61,7 @@ def distance(weights: Float, limits: Constraints, window: int) -> float:
         excess.append(float(np.abs(weights - PREVIOUS[window]).sum()) / 2 - limits.turnover_limit)
     if limits.beta_tolerance is not None:
         excess.append(abs(float(weights @ BETA[window])) - limits.beta_tolerance)
-    return max(excess)
+    return float(max(excess))
 
 
 def feasible_neighbours(solution: Solution, limits: Constraints, window: int) -> Float:
@@ -103,6 +103,18 @@ def test_the_highest_ratio_is_feasible_certified_and_not_beaten_by_any_neighbour
         assert (others @ MEAN[window] / risk).max() <= weights @ MEAN[window] / risk[-1] * (1 + 1e-10)
     assert len(solution.failures) <= WINDOWS // 2
     assert set(solution.failures.values()) <= {"hopeless"}
+
+
+def test_no_turnover_means_the_previous_target() -> None:
+    held = minimise_quadratic(COVARIANCE, MEAN, problem(replace(LONG, turnover_limit=0.0)))
+    np.testing.assert_allclose(held.weights, PREVIOUS, atol=1e-13)
+
+
+def test_a_gross_equal_to_the_net_is_long_only() -> None:
+    zeros = np.zeros((WINDOWS, ASSETS))
+    long_only = minimise_quadratic(COVARIANCE, zeros, problem(LONG))
+    same = minimise_quadratic(COVARIANCE, zeros, problem(replace(SHORT, gross=1.0)))
+    np.testing.assert_allclose(same.weights, long_only.weights, atol=1e-14)
 
 
 def test_net_zero_is_scaled_up_to_the_first_limit_and_exactly_neutral() -> None:

@@ -35,6 +35,15 @@ def test_a_gross_that_long_only_bounds_imply_adds_no_variables() -> None:
     assert build_polytope(replace(LOOSE, lower=np.zeros(ASSETS), gross=1.0), None, None).pairs == 0
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_gross_equal_to_the_net_allows_one_sign_only(sign: float) -> None:
+    bounds = np.full(ASSETS, 0.6)
+    polytope = build_polytope(replace(LOOSE, lower=-bounds, upper=bounds, net=sign, gross=1.0), None, None)
+    assert polytope.pairs == 0
+    np.testing.assert_array_equal(polytope.low[:ASSETS], -0.6 * (sign < 0))
+    np.testing.assert_array_equal(polytope.high[:ASSETS], 0.6 * (sign > 0))
+
+
 def test_gross_and_turnover_add_a_pair_each() -> None:
     both = replace(LOOSE, gross=1.5, turnover_limit=0.2)
     assert build_polytope(both, None, None).pairs == 1

@@ -59,7 +59,8 @@ class Polytope:
 def build_polytope(constraints: Constraints, beta: Float | None, previous: Float | None) -> Polytope:
     """Return the constraint set of one window.
 
-    A gross limit is a row only where the asset bounds allow shorts; a long-only gross is the net.
+    A gross limit is a row only where the asset bounds allow shorts; a long-only gross is the net, and a gross
+    equal to the net (to 1e-9) says long only.
 
     Parameters
     ----------
@@ -70,6 +71,7 @@ def build_polytope(constraints: Constraints, beta: Float | None, previous: Float
     checked in tests/unit/test_solve_polytope.py.
     """
     assets = len(constraints.lower)
+    constraints = _without_shorts(constraints)
     plain, low, high = _plain_rows(constraints, beta)
     limits = []
     gross = constraints.gross
@@ -113,6 +115,16 @@ def build_polytope(constraints: Constraints, beta: Float | None, previous: Float
         np.concatenate(own_high + highs),
         second,
     )
+
+
+def _without_shorts(constraints: Constraints) -> Constraints:
+    """Return bounds of one sign where the gross is the net (to 1e-9), which says just that."""
+    net, gross = constraints.net, constraints.gross
+    if gross is None or abs(gross - abs(net)) > 1e-9 * abs(net):
+        return constraints
+    if net >= 0:
+        return replace(constraints, lower=np.maximum(constraints.lower, 0.0), gross=None)
+    return replace(constraints, upper=np.minimum(constraints.upper, 0.0), gross=None)
 
 
 def _largest_gross(constraints: Constraints) -> float:
