@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from backsweep.errors import ManifestConflictError, VerificationError
@@ -21,6 +22,7 @@ from backsweep.stores.manifest import (
     result_digest,
 )
 from backsweep.stores.verification import verify
+from backsweep_api.canonical import canonical_json
 
 KEY = ManifestKey("local", "tournament", "ab" * 32)
 
@@ -196,6 +198,32 @@ def test_each_kind_of_damage_is_named_first(store: FileStore, result: dict[str, 
     spoil(store, result["units"]["index"], b"")
     (found,) = verify(store, data)
     assert found.startswith("result.units.index: the 0 bytes")
+
+
+def test_data_sets_are_verified_with_their_arrays_and_against_the_result(
+    store: FileStore, result: dict[str, Any]
+) -> None:
+    array = store.put_array(np.arange(3.0))
+    described = {"digest": "of the data", "arrays": {"simulation": array}, "features": {}}
+    run = {"datasets": [{"object": store.put_object(canonical_json(described))}]}
+    result["data"] = [{"digest": "of the data"}]
+    data = build_manifest(result, run)
+    assert verify(store, data) == []
+    spoil(store, array, b"")
+    (found,) = verify(store, data)
+    assert found.startswith("run.datasets[0], simulation: the 0 bytes of object")
+    spoil(store, array, None)
+    store.put_array(np.arange(3.0))
+    other = build_manifest({**result, "data": [{"digest": "of other data"}]}, run)
+    assert verify(store, other) == [
+        "run.datasets[0] holds the data of the data; the result was computed from of other data"
+    ]
+    assert verify(store, build_manifest(result, {})) == ["run.datasets names 0 data sets, result.data 1"]
+    for nonsense in ("text", [1, "x"], [{"object": store.put_object(b"no JSON")}], [{"object": 5}]):
+        assert len(verify(store, build_manifest(result, {"datasets": nonsense}))) == 1
+    spoil(store, run["datasets"][0]["object"], None)
+    (found,) = verify(store, data)
+    assert found.startswith("run.datasets[0]: object ")
 
 
 def test_a_manifest_that_names_nothing_or_nonsense_does_not_verify(store: FileStore, result: dict[str, Any]) -> None:

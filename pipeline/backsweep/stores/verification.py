@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,9 @@ def verify(store: Store, data: bytes) -> list[str]:
     """Return the differences between a manifest and what the store holds, the first one first.
 
     Checked: resultDigest; every object `result.objects` names; the list of units; each unit's record
-    against its hash; every object a record names. An object is read once. The store is not changed.
+    against its hash; every object a record names; every data set (`run.datasets`) with its arrays, and
+    that it is the one the result was computed from (`result.data`). An object is read once. The store is
+    not changed.
     """
     try:
         manifest = parse_manifest(data)
@@ -42,6 +45,7 @@ def _differences(store: Store, manifest: Manifest) -> Iterator[str]:
     for name, named in sorted(objects.items()):
         yield from _object_differences(store, named, f"result.objects.{name}", checked)
     yield from _unit_differences(store, result.get("units"), checked)
+    yield from _dataset_differences(store, manifest, checked)
 
 
 def _unit_differences(store: Store, units: Any, checked: dict[str, str | None]) -> Iterator[str]:
@@ -69,6 +73,39 @@ def _unit_differences(store: Store, units: Any, checked: dict[str, str | None]) 
         else:
             for named in _digests(record.get("objects")):
                 yield from _object_differences(store, named, f"unit {unit_id}", checked)
+
+
+def _dataset_differences(store: Store, manifest: Manifest, checked: dict[str, str | None]) -> Iterator[str]:
+    """Yield what is wrong with the data sets: where they stand may differ from run to run, what they hold may not."""
+    places, contents = _mappings(manifest.run.get("datasets")), _mappings(manifest.result.get("data"))
+    if len(places) != len(contents):
+        yield f"run.datasets names {len(places)} data sets, result.data {len(contents)}"
+        return
+    for number, (place, content) in enumerate(zip(places, contents, strict=True)):
+        where, named, stated = f"run.datasets[{number}]", place.get("object"), content.get("digest")
+        yield from _object_differences(store, named, where, checked)
+        if checked.get(str(named), "not read") is not None:
+            continue
+        described = _description(store.get_object(str(named)))
+        if described.get("digest") != stated:
+            yield f"{where} holds the data {described.get('digest')}; the result was computed from {stated}"
+        for part in ("arrays", "features"):
+            for name, array in sorted((described.get(part) or {}).items()):
+                yield from _object_differences(store, array, f"{where}, {name}", checked)
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    """Return the mappings of a list that anyone may have written."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _description(data: bytes) -> dict[str, Any]:
+    """Return a data set's describing object; empty where the bytes are something else."""
+    try:
+        described = json.loads(data)
+    except ValueError:
+        return {}
+    return described if isinstance(described, dict) else {}
 
 
 def _object_differences(store: Store, named: Any, where: str, checked: dict[str, str | None]) -> Iterator[str]:
