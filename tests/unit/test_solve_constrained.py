@@ -155,6 +155,17 @@ def test_singular_covariances_have_certified_optima(case: str, rows: int) -> Non
     assert max(distance(solution.weights[window], CASES[case], window) for window in range(WINDOWS)) <= 1e-10
 
 
+@pytest.mark.parametrize("rows", [3, 6])
+def test_singular_optima_satisfy_the_variational_inequality(rows: int) -> None:
+    """No admissible portfolio has a smaller w'Cx than the optimum x; the smallest is found by filling the caps."""
+    singular = np.stack([np.cov(window[:rows].T) for window in RETURNS])
+    solution = minimise_quadratic(singular, np.zeros((WINDOWS, ASSETS)), problem(LONG))
+    for weights, matrix in zip(solution.weights, singular, strict=True):
+        slope = matrix @ weights
+        cheapest = np.sort(slope)[:3] @ np.array([0.4, 0.4, 0.2])
+        assert weights @ slope - cheapest <= 1e-11 * np.trace(matrix)
+
+
 def test_infeasible_constraints_fail_every_window_with_their_name() -> None:
     limits = replace(LONG, upper=np.full(ASSETS, 0.1))
     for solution in (

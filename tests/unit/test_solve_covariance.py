@@ -69,6 +69,16 @@ def test_ledoit_wolf_is_its_formula_written_out() -> None:
     np.testing.assert_allclose(estimate("ledoit_wolf", WINDOWS, {})[0], expected, rtol=1e-12)
 
 
+def test_oas_is_scikit_learns_formula_written_out() -> None:
+    rows, assets = WINDOWS[0].shape
+    empirical = np.cov(WINDOWS[0].T, ddof=0)
+    level, alpha = np.trace(empirical) / assets, (empirical**2).mean()
+    share = (alpha + level**2) / ((rows + 1) * (alpha - level**2 / assets))
+    assert 0 < share < 1
+    expected = (1 - share) * empirical + share * level * np.eye(assets)
+    np.testing.assert_allclose(estimate("oas", WINDOWS, {})[0], expected, rtol=1e-12)
+
+
 def test_shrinkage_of_more_assets_than_rows_is_positive_definite() -> None:
     windows = sliding(np.tile(HISTORY, (1, 3)) + 0.001 * np.random.default_rng(11).normal(size=(160, 18)), 10, 50)
     for name in ("ledoit_wolf", "oas", "denoised"):

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from backsweep.arrays import Float
 from backsweep.solve.denoising import denoise, fit_noise_variance
 
 ROWS, ASSETS = 120, 10
 RANDOM = np.random.default_rng(15)
-RETURNS = RANDOM.normal(size=(12, ROWS, ASSETS)) + 0.8 * RANDOM.normal(size=(12, ROWS, 1))
+# one factor, from hardly visible to strong
+STRENGTH = np.linspace(0.15, 0.8, 24)[:, None, None]
+RETURNS = RANDOM.normal(size=(24, ROWS, ASSETS)) + STRENGTH * RANDOM.normal(size=(24, ROWS, 1))
 RETURNS *= np.linspace(0.5, 2.0, ASSETS)
 COVARIANCE = np.stack([np.cov(window.T) for window in RETURNS])
 
@@ -44,11 +47,19 @@ def test_noise_eigenvalues_become_their_mean_and_signals_stay() -> None:
         correlation = COVARIANCE[window] / np.outer(deviation, deviation)
         spectrum, vectors = np.linalg.eigh(correlation)
         noise = spectrum < edge[window]
-        assert 0 < noise.sum() < ASSETS
         spectrum[noise] = spectrum[noise].mean()
         expected = vectors @ np.diag(spectrum) @ vectors.T
         scale = deviation / np.sqrt(np.diag(expected))
-        np.testing.assert_allclose(clean[window], expected * np.outer(scale, scale), rtol=1e-12)
+        np.testing.assert_allclose(clean[window], expected * np.outer(scale, scale), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("noise", [0.4, 0.7])
+def test_a_spectrum_made_by_the_law_gives_its_variance_back(noise: float) -> None:
+    low, high = noise * (1 - 0.5) ** 2, noise * (1 + 0.5) ** 2
+    place = np.linspace(low, high, 20_001)[1:]
+    law = np.sqrt(np.maximum((high - place) * (place - low), 0.0)) / place
+    quantiles = np.interp((np.arange(400) + 0.5) / 400, np.cumsum(law) / law.sum(), place)
+    assert abs(fit_noise_variance(quantiles[None], 1600)[0] - noise) <= 0.011
 
 
 def test_volatilities_stay() -> None:

@@ -55,6 +55,10 @@ def test_twins_are_shrunk_by_the_pseudo_inverse_to_the_same_mean() -> None:
     twice = np.concatenate((RETURNS, RETURNS), axis=2)
     result = estimate("bayes_stein", twice, np.stack([np.cov(window.T) for window in twice]), {})
     np.testing.assert_allclose(result[:, :6], result[:, 6:], rtol=1e-9)
+    mean, inverse = twice[0].mean(axis=0), np.linalg.pinv(np.cov(twice[0].T) * 49 / 36, rcond=1e-9)
+    target = inverse.sum(axis=0) @ mean / inverse.sum()
+    share = 14 / (14 + 50 * (mean - target) @ inverse @ (mean - target))
+    np.testing.assert_allclose(result[0], (1 - share) * mean + share * target, rtol=1e-8)
     spread, before = np.ptp(result, axis=1), np.ptp(RETURNS.mean(axis=1), axis=1)
     assert (spread < before).all()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backsweep.arrays import Float
+from backsweep.arrays import Boolean, Float
 from backsweep.solve import nonnegative_qp
 from backsweep.solve.nonnegative_qp import solve_nonnegative
 
@@ -116,6 +116,21 @@ def test_daqp_takes_over_what_the_other_methods_leave(monkeypatch: pytest.Monkey
     assert ok.all()
     assert residual.max() <= 1e-10
     np.testing.assert_allclose(solution, expected, rtol=1e-9)
+
+
+def test_an_answer_that_no_method_makes_exact_is_not_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    covariance = factor_covariances(3, 60, 8)
+    exact = nonnegative_qp._pivot
+
+    def round_off(matrix: Float, gain: Float, passive: Boolean) -> tuple[Float, Boolean]:
+        units, weak = exact(matrix, gain, passive)
+        return units + 1e-8, weak
+
+    monkeypatch.setattr(nonnegative_qp, "_pivot", round_off)
+    monkeypatch.setattr(nonnegative_qp, "_ask_daqp", lambda matrix, gain: np.full(8, np.nan))
+    _, residual, ok = solve_nonnegative(covariance, np.ones((3, 8)))
+    assert not ok.any()
+    assert (residual > 1e-9).all()
 
 
 def test_lawson_and_hanson_finds_the_same_support_as_pivoting() -> None:
