@@ -124,7 +124,7 @@ def _solve_scaled(matrix: Float, gain: Float) -> tuple[Float, Float]:
     for row in np.flatnonzero(~(residual <= _AIM)):
         answer = _ask_daqp(matrix[row], gain[row])
         its = _residual(matrix[row : row + 1], gain[row : row + 1], answer[None])[0]
-        if not residual[row] <= its:
+        if its < residual[row] or np.isnan(residual[row]):
             units[row], residual[row] = answer, its
     lost = ~np.isfinite(residual)
     units[lost], residual[lost] = 0.0, np.inf
