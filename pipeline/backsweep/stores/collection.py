@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from backsweep.errors import StoreError
 
-__all__ = ["MIN_AGE_SECONDS", "Collectable", "Collection", "StoredFile", "collect"]
+__all__ = ["MIN_AGE_SECONDS", "REFRESH_SECONDS", "Collectable", "Collection", "Stored", "StoredFile", "collect"]
 
 DAY_SECONDS = 86_400.0
 MIN_AGE_SECONDS = 7 * DAY_SECONDS
@@ -25,13 +25,37 @@ REFRESH_SECONDS = DAY_SECONDS
 NAMED = re.compile(rb"[0-9a-f]{64}")
 
 
+class Stored(Protocol):
+    """An object or draft: its name (an object's is its digest), how large, when written or refreshed (Unix time)."""
+
+    @property
+    def name(self) -> str:
+        """The last part of where it stands."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Its bytes, as the store lists them."""
+
+    @property
+    def modified_seconds(self) -> float:
+        """When it was written or refreshed."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An object or temporary file: where, how large, and when written or refreshed (Unix time)."""
+    """What is `Stored` in a folder."""
 
     path: Path
     size_bytes: int
     modified_seconds: float
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+Entry = TypeVar("Entry", bound=Stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +71,24 @@ class Collection:
     dry_run: bool
 
 
-class Collectable(Protocol):
+class Collectable(Protocol[Entry]):
     """What garbage collection needs of a store."""
 
-    def stored_objects(self) -> Iterator[StoredFile]:
+    def stored_objects(self) -> Iterator[Entry]:
         """Yield every object."""
 
-    def drafts(self) -> Iterator[StoredFile]:
-        """Yield every temporary file."""
+    def drafts(self) -> Iterator[Entry]:
+        """Yield every draft: what a killed writer may have left that never became an object."""
 
     def referring(self) -> Iterator[bytes]:
         """Yield the bytes of everything that names objects: unit records and manifests."""
 
-    def delete(self, stored: StoredFile) -> bool:
-        """Delete a file unless it was refreshed since it was listed; return whether it was."""
+    def delete(self, stored: Entry) -> bool:
+        """Delete it unless it was refreshed since it was listed; return whether it was."""
 
 
 def collect(
-    store: Collectable, now_seconds: float, age_seconds: float = MIN_AGE_SECONDS, *, dry_run: bool = False
+    store: Collectable[Entry], now_seconds: float, age_seconds: float = MIN_AGE_SECONDS, *, dry_run: bool = False
 ) -> Collection:
     """Delete unreferenced objects and temporary files older than `age_seconds`.
 
@@ -86,9 +110,7 @@ def collect(
     named: set[bytes] = set()
     for data in store.referring():
         named.update(NAMED.findall(data))
-    loose = [
-        stored for stored in objects if stored.modified_seconds < oldest and stored.path.name.encode() not in named
-    ]
+    loose = [stored for stored in objects if stored.modified_seconds < oldest and stored.name.encode() not in named]
     if not dry_run:
         loose = [stored for stored in loose if store.delete(stored)]
         drafts = [stored for stored in drafts if store.delete(stored)]

@@ -1,11 +1,6 @@
 """A store in a folder: content-addressed, atomic, put-if-absent, safe with several processes.
 
-<folder>/backsweep-store.json                             says which format this is
-<folder>/objects/sha256/ab/<digest>                        immutable bytes
-<folder>/units/<unit id>.json                              unit records
-<folder>/sweeps/<namespace>/<name>/<specDigest>/manifest.json, logs/
-<folder>/lineages/<lineage>/<digest>                       see ledger
-<folder>/tmp/                                              drafts; only garbage collection reads them
+What stands where is in `layout`.
 """
 
 from __future__ import annotations
@@ -24,7 +19,8 @@ from backsweep.errors import CorruptObjectError, ManifestConflictError, MissingO
 from backsweep.ports import ManifestKey, Versioned
 from backsweep.stores.atomic import create, replace
 from backsweep.stores.collection import REFRESH_SECONDS, StoredFile
-from backsweep.stores.folder import DIGEST, StoreFolder, locked
+from backsweep.stores.folder import StoreFolder, locked
+from backsweep.stores.layout import DIGEST
 from backsweep.stores.npy import read_npy, write_npy
 from backsweep.stores.records import read_record, write_record
 

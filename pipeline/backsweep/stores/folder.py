@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +12,17 @@ from urllib.parse import unquote, urlsplit
 from backsweep.errors import StoreError
 from backsweep.ports import ManifestKey
 from backsweep.stores.atomic import create, explained
-from backsweep_api.canonical import canonical_json
+from backsweep.stores.layout import (
+    FORMAT_BYTES,
+    FORMAT_NAME,
+    check_format,
+    lineage_name,
+    object_name,
+    sweep_name,
+    unit_name,
+)
 
-__all__ = ["DIGEST", "StoreFolder", "locked"]
-
-FORMAT = 1
-MARKER = "backsweep-store.json"
-DIGEST = re.compile(r"[0-9a-f]{64}")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+__all__ = ["StoreFolder", "locked"]
 
 
 def absolute_folder(location: str | Path) -> Path:
@@ -53,32 +53,24 @@ class StoreFolder:
         self.temporary = self.path / "tmp"
         self.objects = self.path / "objects" / "sha256"
         self.units = self.path / "units"
-        self._object_prefix = str(self.objects)
-        self._unit_prefix = str(self.units)
+        self._root = str(self.path)
         self._known = False
 
     def object(self, digest: str) -> Path:
         """Return where an object stands."""
-        if not DIGEST.fullmatch(digest):
-            raise StoreError(f"{digest!r} is not a digest: 64 hexadecimal digits are expected")
-        return Path(f"{self._object_prefix}/{digest[:2]}/{digest}")
+        return Path(f"{self._root}/{object_name(digest)}")
 
     def unit(self, unit_id: str) -> Path:
         """Return where a unit's record stands."""
-        if not NAME.fullmatch(unit_id):
-            raise StoreError(f"{unit_id!r} cannot be a unit's id; letters, digits, '.', '_' and '-' can")
-        return Path(f"{self._unit_prefix}/{unit_id}.json")
+        return Path(f"{self._root}/{unit_name(unit_id)}")
 
     def sweep(self, key: ManifestKey) -> Path:
         """Return where a sweep's manifest and logs stand."""
-        for part in (key.namespace, key.name, key.spec_digest):
-            if not NAME.fullmatch(part):
-                raise StoreError(f"{part!r} cannot be part of a manifest's place; letters, digits, '.', '_', '-' can")
-        return self.path / "sweeps" / key.namespace / key.name / key.spec_digest
+        return self.path / sweep_name(key)
 
     def lineage(self, lineage: str) -> Path:
         """Return where a lineage's entries stand; its name may be anything, an address say."""
-        return self.path / "lineages" / hashlib.sha256(lineage.encode()).hexdigest()
+        return self.path / lineage_name(lineage)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -93,25 +85,17 @@ class StoreFolder:
         """Explain what goes wrong inside; a store that does not exist yet is made."""
         with explained(self.path):
             if not self._known and not self._check_format():
-                marker = canonical_json({"format": FORMAT, "kind": "backsweep-store"})
-                create(self.path / MARKER, [marker], self.temporary)
+                create(self.path / FORMAT_NAME, [FORMAT_BYTES], self.temporary)
                 self._check_format()
             yield
 
     def _check_format(self) -> bool:
         """Return whether the store exists; raise where it is another version's."""
         try:
-            data = (self.path / MARKER).read_bytes()
+            data = (self.path / FORMAT_NAME).read_bytes()
         except FileNotFoundError:
             return False
-        try:
-            found = json.loads(data)["format"]
-        except (ValueError, KeyError, TypeError):
-            found = None
-        if found != FORMAT:
-            raise StoreError(
-                f"the store {self.path} has format {found} in {MARKER}; this version reads and writes {FORMAT}"
-            )
+        check_format(data, str(self.path))
         self._known = True
         return True
 

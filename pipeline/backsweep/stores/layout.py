@@ -1,0 +1,77 @@
+"""What stands where in a store, as names below its root: the same in a folder and in a bucket.
+
+backsweep-store.json                              says which format this is
+objects/sha256/ab/<digest>                        immutable bytes
+units/<unit id>.json                              unit records
+sweeps/<namespace>/<name>/<specDigest>/           manifest.json, logs/
+lineages/<lineage>/<digest>                       see ledger
+tmp/                                              drafts; only garbage collection reads them
+
+Names are checked here, so that nothing outside the store can be named, whatever an id says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from backsweep.errors import StoreError
+from backsweep.ports import ManifestKey
+from backsweep_api.canonical import canonical_json
+
+__all__ = [
+    "DIGEST",
+    "FORMAT_BYTES",
+    "FORMAT_NAME",
+    "check_format",
+    "lineage_name",
+    "object_name",
+    "sweep_name",
+    "unit_name",
+]
+
+FORMAT = 1
+FORMAT_NAME = "backsweep-store.json"
+FORMAT_BYTES = canonical_json({"format": FORMAT, "kind": "backsweep-store"})
+DIGEST = re.compile(r"[0-9a-f]{64}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def object_name(digest: str) -> str:
+    """Return where an object stands."""
+    if not DIGEST.fullmatch(digest):
+        raise StoreError(f"{digest!r} is not a digest: 64 hexadecimal digits are expected")
+    return f"objects/sha256/{digest[:2]}/{digest}"
+
+
+def unit_name(unit_id: str) -> str:
+    """Return where a unit's record stands."""
+    if not NAME.fullmatch(unit_id):
+        raise StoreError(f"{unit_id!r} cannot be a unit's id; letters, digits, '.', '_' and '-' can")
+    return f"units/{unit_id}.json"
+
+
+def sweep_name(key: ManifestKey) -> str:
+    """Return where a sweep's manifest and logs stand."""
+    for part in (key.namespace, key.name, key.spec_digest):
+        if not NAME.fullmatch(part):
+            raise StoreError(f"{part!r} cannot be part of a manifest's place; letters, digits, '.', '_', '-' can")
+    return f"sweeps/{key.namespace}/{key.name}/{key.spec_digest}"
+
+
+def lineage_name(lineage: str) -> str:
+    """Return where a lineage's entries stand; a lineage may be called anything, an address say."""
+    return f"lineages/{hashlib.sha256(lineage.encode()).hexdigest()}"
+
+
+def check_format(data: bytes, store: str) -> None:
+    """Raise where `data`, what stands in `FORMAT_NAME`, is not of the format this version reads and writes."""
+    try:
+        found = json.loads(data)["format"]
+    except (ValueError, KeyError, TypeError):
+        found = None
+    if found != FORMAT:
+        raise StoreError(
+            f"the store {store} has format {found} in {FORMAT_NAME}; this version reads and writes {FORMAT}"
+        )
