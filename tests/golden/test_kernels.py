@@ -1,7 +1,7 @@
 """Every kernel's bytes are pinned: a change must raise the kernel's revision, or old units would pass for new ones.
 
-When this fails on purpose: raise the kernel's number in plan/identity.py KERNEL_REVISIONS and write the new digests with
-``BACKSWEEP_WRITE_KERNELS=1 pytest tests/golden/test_kernels.py`` and commit both.
+When this fails on purpose: raise the kernel's number in plan/identity.py KERNEL_REVISIONS and write the digests with
+``BACKSWEEP_WRITE_KERNELS=1 pytest tests/golden/test_kernels.py``; commit both.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import pytest
 
 from backsweep.arrays import Float
 from backsweep.solve import herc, hrp
-from backsweep.solve.clusters import find_clusters
+from backsweep.solve.clusters import shared_clusters
 from backsweep.solve.hierarchy import correlation_distances
 from backsweep.solve.linkage import METHODS
-from backsweep.solve.problem import Problem
+from backsweep.solve.problem import Problem, Shared
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what the peers' own imports warn of is theirs
@@ -85,7 +85,7 @@ def test_hrp_in_plain_leaf_order_is_that_of_pyportfolioopt(windows: list[pd.Data
 def test_herc_on_our_clusters_is_that_of_skfolio_to_its_solver(windows: list[pd.DataFrame], risk: str) -> None:
     # its count of clusters follows another dispersion, so it is given ours; its last step is a cvxpy solve
     covariance = covariances(windows)
-    counts = find_clusters(correlation_distances(covariance), "ward").count
+    counts = shared_clusters(covariance, Shared(), "ward").count
     ours = herc.solve(Problem(covariance=covariance, parameters={"risk": risk})).weights
     for weights, window, count in zip(ours, windows, counts, strict=True):
         peer = HierarchicalEqualRiskContribution(

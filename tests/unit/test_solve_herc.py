@@ -39,7 +39,7 @@ def dispersions(distances: Float, tree: Float) -> list[float]:
 @pytest.mark.parametrize("assets", [3, 5, 20, 70])
 def test_the_clusters_are_cut_at_the_sharpest_elbow_of_the_dispersion(method: str, assets: int) -> None:
     distances = correlation_distances(random_covariances(12, assets, 60, seed=assets))
-    clusters = find_clusters(distances, method)
+    clusters = find_clusters(distances, link(distances, method))
     for row, tree in enumerate(link(distances, method)):
         curve = np.array(dispersions(distances[row], tree))
         count = 2 + np.argmax(curve[:-2] - 2 * curve[1:-1] + curve[2:])
@@ -65,7 +65,7 @@ def test_at_most_the_root_of_the_assets_or_eight_clusters_are_considered() -> No
 def test_values_are_summed_by_cluster_from_left_to_right() -> None:
     distances = np.ones((1, 5, 5)) - np.kron(np.eye(5), 1)
     distances[0, :2, :2] = distances[0, 2:, 2:] = 0.1
-    clusters = find_clusters(distances, "average")
+    clusters = find_clusters(distances, link(distances, "average"))
     assert clusters.count[0] == 2
     np.testing.assert_array_equal(clusters.labels, [[0, 0, 1, 1, 1]])
     np.testing.assert_array_equal(clusters.splits[0, 0], [0, 1, 2])
@@ -76,7 +76,7 @@ def test_values_are_summed_by_cluster_from_left_to_right() -> None:
 
 def test_no_more_than_two_assets_are_one_cluster() -> None:
     for assets in (1, 2):
-        clusters = find_clusters(np.ones((2, assets, assets)), "ward")
+        clusters = find_clusters(np.ones((2, assets, assets)), link(np.ones((2, assets, assets)), "ward"))
         np.testing.assert_array_equal(clusters.count, [1, 1])
         np.testing.assert_array_equal(clusters.labels, np.zeros((2, assets)))
 
@@ -84,7 +84,7 @@ def test_no_more_than_two_assets_are_one_cluster() -> None:
 def slow_weights(covariance: Float, method: str, risk: str) -> Float:
     """Return one window's weights by walking scipy's tree down to the clusters."""
     distances = correlation_distances(covariance[None])
-    found = find_clusters(distances, method)
+    found = find_clusters(distances, link(distances, method))
     count = int(found.count[0])
     deviations = np.sqrt(np.diag(covariance))
     weights = np.zeros(len(deviations))

@@ -10,12 +10,11 @@ import pytest
 from backsweep.arrays import Boolean, Float
 from backsweep.errors import UserError
 from backsweep.solve import nco
-from backsweep.solve.clusters import find_clusters
-from backsweep.solve.hierarchy import correlation_distances
+from backsweep.solve.clusters import shared_clusters
 from backsweep.solve.linkage import METHODS
 from backsweep.solve.nco import solve
 from backsweep.solve.nonnegative_qp import solve_nonnegative
-from backsweep.solve.problem import Problem
+from backsweep.solve.problem import Problem, Shared
 
 
 def random_covariances(windows: int, assets: int, rows: int, seed: int) -> Float:
@@ -42,7 +41,7 @@ def least_variance(covariance: Float) -> Float:
 
 
 def slow_weights(covariance: Float, method: str) -> Float:
-    found = find_clusters(correlation_distances(covariance[None]), method)
+    found = shared_clusters(covariance[None], Shared(), method)
     within = np.zeros((len(covariance), int(found.count[0])))
     for cluster in range(int(found.count[0])):
         held = np.flatnonzero(found.labels[0] == cluster)
@@ -87,7 +86,7 @@ def test_the_scale_of_one_cluster_neither_blurs_another_nor_hides_its_residual(
     expected = [slow_weights(window, "ward") for window in covariance]
     np.testing.assert_allclose(solution.weights, expected, rtol=1e-9, atol=1e-14)
     # the residual is relative to the largest linear / sigma: it must be the same in each cluster
-    labels = find_clusters(correlation_distances(covariance), "ward").labels
+    labels = shared_clusters(covariance, Shared(), "ward").labels
     per_risk = linears[0] / np.sqrt(np.einsum("bii->bi", covariance))
     for row, label in itertools.product(range(4), range(2)):
         assert per_risk[row, labels[row] == label].max() == pytest.approx(1, rel=1e-12)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from backsweep.arrays import Boolean, Float, Integer
+from backsweep.solve.hierarchy import correlation_distances
 from backsweep.solve.leaf_order import LeafOrder, order_leaves
 from backsweep.solve.linkage import link
+from backsweep.solve.problem import Shared
 
-__all__ = ["Clusters", "find_clusters", "most_clusters", "sum_by_cluster"]
+__all__ = ["Clusters", "find_clusters", "most_clusters", "shared_clusters", "sum_by_cluster", "tree_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def most_clusters(assets: int) -> int:
     return min(assets, max(8, round(math.sqrt(assets))))
 
 
-def find_clusters(distances: Float, method: str) -> Clusters:
+def find_clusters(distances: Float, merges: Float) -> Clusters:
     """Cut each window's tree where the dispersion within clusters has its sharpest elbow.
 
     The gap statistic compares that dispersion with random reference data. The two-order difference puts the curve's
@@ -59,7 +62,7 @@ def find_clusters(distances: Float, method: str) -> Clusters:
     Parameters
     ----------
     distances : (B, N, N) float64, no NaN, Euclidean (as sqrt((1 - rho) / 2) is).
-    method : the linkage, one of `linkage.METHODS`.
+    merges : (B, N - 1, 4) float64, their tree (`linkage.link`).
 
     Returns
     -------
@@ -79,7 +82,7 @@ def find_clusters(distances: Float, method: str) -> Clusters:
     JRSS B 63, equation 2 (W, and d^2 as the distance). Checked in tests/unit/test_solve_herc.py.
     """
     windows, assets, _ = distances.shape
-    order = order_leaves(link(distances, method))
+    order = order_leaves(merges)
     most = most_clusters(assets)
     # Clusters in the order the tree parts them from the root: split s parts cluster id 2N - 2 - s.
     parents = 2 * assets - 2 - np.arange(most - 1)
@@ -97,6 +100,40 @@ def find_clusters(distances: Float, method: str) -> Clusters:
     first_last = runs - np.array([0, 0, 1])
     splits = cluster_of_place[np.arange(windows)[:, None, None], first_last] + np.array([0, 0, 1])
     return Clusters(count, labels, splits)
+
+
+def tree_of(covariance: Float, shared: Shared, linkage: str) -> tuple[Float, Float]:
+    """Return the correlation distances (B, N, N) and their tree, which all trees of a batch share.
+
+    Parameters
+    ----------
+    covariance : (B, N, N) float64, no NaN, positive variances.
+    shared : of the batch.
+    linkage : one of `linkage.METHODS`.
+
+    Source
+    ------
+    Definition; that sharing changes no byte is checked in tests/unit/test_solve_unit.py.
+    """
+    distances = shared.once(covariance, "distances", partial(correlation_distances, covariance))
+    return distances, shared.once(covariance, f"tree {linkage}", partial(link, distances, linkage))
+
+
+def shared_clusters(covariance: Float, shared: Shared, linkage: str) -> Clusters:
+    """Return the clusters of each window's tree, which HERC and NCO share.
+
+    Parameters
+    ----------
+    covariance : (B, N, N) float64, no NaN, positive variances.
+    shared : of the batch.
+    linkage : one of `linkage.METHODS`.
+
+    Source
+    ------
+    As `find_clusters`; that sharing changes no byte is checked in tests/unit/test_solve_unit.py.
+    """
+    distances, merges = tree_of(covariance, shared, linkage)
+    return shared.once(covariance, f"clusters {linkage}", partial(find_clusters, distances, merges))
 
 
 def sum_by_cluster(values: Float, clusters: Clusters) -> Float:

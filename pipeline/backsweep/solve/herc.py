@@ -7,18 +7,17 @@ from functools import partial
 import numpy as np
 
 from backsweep.arrays import Boolean, Float
-from backsweep.solve.clusters import Clusters, find_clusters, sum_by_cluster
+from backsweep.solve.clusters import Clusters, shared_clusters, sum_by_cluster
 from backsweep.solve.hierarchy import (
     HEDGED_REASON,
     RISKS,
     allocate,
     cluster_risks,
-    correlation_distances,
     inverse_risks,
     read_choice,
 )
 from backsweep.solve.linkage import METHODS
-from backsweep.solve.problem import Problem, Solution, failed
+from backsweep.solve.problem import Problem, Shared, Solution, failed
 
 __all__ = ["solve"]
 
@@ -63,12 +62,12 @@ def solve(problem: Problem) -> Solution:
     """
     linkage = read_choice(problem, "linkage", "ward", METHODS)
     risk = read_choice(problem, "risk", "variance", RISKS)
-    return allocate(problem, partial(_allocate, linkage=linkage, risk=risk))
+    return allocate(problem, partial(_allocate, shared=problem.shared, linkage=linkage, risk=risk))
 
 
-def _allocate(covariance: Float, linkage: str, risk: str) -> Solution:
+def _allocate(covariance: Float, shared: Shared, linkage: str, risk: str) -> Solution:
     """Return unconstrained weights (B, N) of `covariance` (B, N, N)."""
-    clusters = find_clusters(correlation_distances(covariance), linkage)
+    clusters = shared_clusters(covariance, shared, linkage)
     inverse = inverse_risks(covariance, risk)
     together = clusters.labels[:, :, None] == clusters.labels[:, None, :]
     squares = covariance * inverse[:, :, None] * inverse[:, None, :]

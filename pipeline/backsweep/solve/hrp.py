@@ -7,18 +7,18 @@ from functools import partial
 import numpy as np
 
 from backsweep.arrays import Boolean, Float
+from backsweep.solve.clusters import tree_of
 from backsweep.solve.hierarchy import (
     HEDGED_REASON,
     RISKS,
     allocate,
     cluster_risks,
-    correlation_distances,
     inverse_risks,
     read_choice,
 )
 from backsweep.solve.leaf_order import order_leaves, reorder_leaves
-from backsweep.solve.linkage import METHODS, link
-from backsweep.solve.problem import Problem, Solution, failed
+from backsweep.solve.linkage import METHODS
+from backsweep.solve.problem import Problem, Shared, Solution, failed
 
 __all__ = ["solve"]
 
@@ -65,14 +65,13 @@ def solve(problem: Problem) -> Solution:
     linkage = read_choice(problem, "linkage", "single", METHODS)
     risk = read_choice(problem, "risk", "variance", RISKS)
     optimal = bool(problem.parameters.get("leafOrder", False))
-    return allocate(problem, partial(_allocate, linkage=linkage, optimal=optimal, risk=risk))
+    return allocate(problem, partial(_allocate, shared=problem.shared, linkage=linkage, optimal=optimal, risk=risk))
 
 
-def _allocate(covariance: Float, linkage: str, optimal: bool, risk: str) -> Solution:
+def _allocate(covariance: Float, shared: Shared, linkage: str, optimal: bool, risk: str) -> Solution:
     """Return unconstrained weights (B, N) of `covariance` (B, N, N)."""
     windows, assets, _ = covariance.shape
-    distances = correlation_distances(covariance)
-    merges = link(distances, linkage)
+    distances, merges = tree_of(covariance, shared, linkage)
     if optimal:
         merges = reorder_leaves(merges, distances)
     leaves = order_leaves(merges).leaves

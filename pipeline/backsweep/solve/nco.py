@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 
 from backsweep.arrays import Float
-from backsweep.solve.clusters import find_clusters, sum_by_cluster
-from backsweep.solve.hierarchy import allocate, correlation_distances, read_choice
+from backsweep.solve.clusters import shared_clusters, sum_by_cluster
+from backsweep.solve.hierarchy import allocate, read_choice
 from backsweep.solve.linkage import METHODS
 from backsweep.solve.nonnegative_qp import solve_nonnegative
-from backsweep.solve.problem import Problem, Solution, failed
+from backsweep.solve.problem import Problem, Shared, Solution, failed
 
 __all__ = ["solve"]
 
@@ -58,12 +58,12 @@ def solve(problem: Problem) -> Solution:
     tests/unit/test_solve_nco.py.
     """
     linkage = read_choice(problem, "linkage", "ward", METHODS)
-    return allocate(problem, partial(_allocate, linkage=linkage))
+    return allocate(problem, partial(_allocate, shared=problem.shared, linkage=linkage))
 
 
-def _allocate(covariance: Float, linkage: str) -> Solution:
+def _allocate(covariance: Float, shared: Shared, linkage: str) -> Solution:
     """Return unconstrained weights (B, N) of `covariance` (B, N, N)."""
-    clusters = find_clusters(correlation_distances(covariance), linkage)
+    clusters = shared_clusters(covariance, shared, linkage)
     members = clusters.members()
     together = clusters.labels[:, :, None] == clusters.labels[:, None, :]
     # Any positive constant in a cluster's linear term only scales its y; this one gives the clusters equal weight

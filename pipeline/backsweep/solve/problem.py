@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from backsweep.arrays import Boolean, Float
 
-__all__ = ["Constraints", "Kernel", "Problem", "Solution", "failed"]
+__all__ = ["Constraints", "Kernel", "Problem", "Shared", "Solution", "failed"]
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,23 @@ class Constraints:
     turnover_limit: float | None
 
 
+class Shared:
+    """What the profiles of one batch compute from the same array, computed once: trees, cores.
+
+    It changes nothing but time: whoever asks first computes the same bytes.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, str], tuple[Float, Any]] = {}
+
+    def once(self, source: Float, name: str, compute: Callable[[], Value]) -> Value:
+        """Return what `compute` gives for `source` under `name`, from the first time it was asked."""
+        key = (id(source), name)
+        if key not in self._found:
+            self._found[key] = (source, compute())  # the array is kept, so that no other can have its id
+        return cast("Value", self._found[key][1])
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A batch of B windows over the same N assets (those that take part; no NaN anywhere).
@@ -54,6 +74,7 @@ class Problem:
         constraints ask for market neutrality.
     previous : (B, N) float64, the previous window's target; None unless turnover is limited, and
         for the first window.
+    shared : of the batch, between the profiles that are solved with the same arrays.
     """
 
     covariance: Float | None = None
@@ -64,6 +85,7 @@ class Problem:
     constraints: Constraints | None = None
     beta: Float | None = None
     previous: Float | None = None
+    shared: Shared = field(default_factory=Shared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from backsweep.solve import (
     nco,
     risk_parity,
 )
-from backsweep.solve.problem import Kernel
+from backsweep.solve.problem import Kernel, Problem, Solution
 
 __all__ = ["PROFILES", "Profile", "kernel_of"]
 
@@ -70,10 +70,20 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 
+PLAIN_CORES = frozenset({"inverse_volatility", "min_variance", "max_sharpe", "max_diversification", "risk_parity"})
+
+
 def kernel_of(name: str, parameters: Mapping[str, Any]) -> Kernel:
     """Return the kernel of a profile; barbell's is built around its core's."""
     kernel = PROFILES[name].kernel
-    if kernel is not None:
-        return kernel
-    core = parameters["core"]
-    return partial(barbell.solve, core=kernel_of(core, {}))
+    if kernel is None:
+        return partial(barbell.solve, core=kernel_of(parameters["core"], {}))
+    return partial(_solve_once, name, kernel) if name in PLAIN_CORES else kernel
+
+
+def _solve_once(name: str, kernel: Kernel, problem: Problem) -> Solution:
+    """Solve a profile that has no parameters once a batch, for itself and as the core of barbells."""
+    if problem.constraints is not None or problem.covariance is None:
+        return kernel(problem)
+    mean = "" if problem.mean is None else f" {id(problem.mean)}"  # one array an estimator and batch
+    return problem.shared.once(problem.covariance, f"{name}{mean}", partial(kernel, problem))

@@ -19,7 +19,7 @@ from backsweep.solve import covariance as covariances
 from backsweep.solve import expected_returns
 from backsweep.solve.batching import Batch, batches
 from backsweep.solve.limits import build_constraints, market_betas
-from backsweep.solve.problem import Problem, Solution
+from backsweep.solve.problem import Problem, Shared, Solution
 from backsweep.solve.profiles import PROFILES, kernel_of
 from backsweep.units import Estimator, Solve
 
@@ -88,6 +88,7 @@ class _Estimates:
         self.length = int(windows.train_stop[batch.rows[0]] - windows.train_start[batch.rows[0]])
         self._timer = timer
         self._found: dict[str, Float] = {}
+        self.shared = Shared()
 
     def training(self, assets: Integer | None = None) -> Float:
         """Return (B, L, n) training returns of the batch's assets."""
@@ -156,6 +157,7 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
             constraints=constraints,
             beta=beta,
             previous=previous,
+            shared=shared.shared,
         )
     except NumericError as error:
         state.fail(batch.rows, str(error))
