@@ -64,8 +64,8 @@ class Store(Protocol):
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
 
-    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> None:
-        """Store a unit's record (JSON) unless one is there; the first one stays."""
+    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> str:
+        """Store a unit's record (JSON) unless one is there, and return the digest of its bytes; the first one stays."""
 
     def get_unit(self, unit_id: str) -> dict[str, Any] | None:
         """Return a unit's record, or None."""

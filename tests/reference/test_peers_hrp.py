@@ -12,7 +12,6 @@ import pytest
 from backsweep.arrays import Float
 from backsweep.solve import herc, hrp
 from backsweep.solve.clusters import shared_clusters
-from backsweep.solve.hierarchy import correlation_distances
 from backsweep.solve.linkage import METHODS
 from backsweep.solve.problem import Problem, Shared
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import InvariantError
-from backsweep.executors.processes import ProcessExecutor
 from backsweep.executors.serial import SerialExecutor
 from backsweep.flow.prepare import Prepared, StageTimes
 from backsweep.plan.solves import costs_of
 from backsweep.ports import Executor
-from backsweep.report.pages import Curves, render
+from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import trials_bytes
 from backsweep.settings import numeric_environment
 from backsweep.stores.file import FileStore
 from backsweep.stores.manifest import build_unit_index, commit
+from backsweep.stores.records import record_digest
 from backsweep.sweep.comparison import Comparison, Rules, compare
 from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
@@ -89,14 +89,14 @@ def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: 
     procedure = store_procedure(store, comparison)
     if procedure is not None:
         objects["procedure"] = procedure
-    records = ((identity, _record(store, identity)) for identity in prepared.plan.unit_ids())
-    index = times.time("name units", lambda: store.put_object(build_unit_index(records)))
+    digests = times.time("name units", lambda: _unit_digests(prepared, computed))
+    index = store.put_object(build_unit_index(digests))
     named = {
         "document": result_fields(prepared.document),
         "specDigest": prepared.key.spec_digest,
         "strategy": prepared.strategy,
         "environment": {**numeric_environment(), "pyarrow": metadata.version("pyarrow")},
-        "units": {"count": sum(1 for _ in prepared.plan.unit_ids()), "index": index},
+        "units": {"count": len(digests), "index": index},
         "seeds": {"bootstrap": rules.seed},
     }
     result = result_part(prepared.plan, table, comparison, named, objects)
@@ -105,7 +105,8 @@ def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: 
     committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
     rows = leaders_first(table, comparison, MOST_SERIES)
     summary = summarise(series, computed, comparison, judgement, rules.metric)
-    pages = times.time("report", lambda: _pages(prepared, series, comparison, summary, timings))
+    digest = committed.result_digest
+    pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
     contents = FolderContents(committed.data, trials, timings, pages, rows)
     times.time("run folder", lambda: write_folder(output, contents, series))
     return Finished(prepared, summary, committed.result_digest, output)
@@ -124,6 +125,8 @@ def _executor(prepared: Prepared, processes: int) -> Executor:
     execution = prepared.spec["execution"]
     if processes == 1:
         return SerialExecutor()
+    from backsweep.executors.processes import ProcessExecutor  # its imports cost more than a small sweep
+
     return ProcessExecutor(
         processes, retries=execution["retries"], timeout_seconds=float(execution["blockTimeoutSeconds"])
     )
@@ -133,6 +136,7 @@ def _pages(
     prepared: Prepared,
     series: SweepSeries,
     comparison: Comparison,
+    result_digest: str,
     summary: Mapping[str, Any],
     timings: Mapping[str, Any],
 ) -> dict[str, bytes]:
@@ -146,8 +150,15 @@ def _pages(
         procedure=None if procedure is None else procedure.net,
         procedure_first=0 if procedure is None else procedure.first,
     )
-    name = prepared.document.metadata.name
-    return render(name, prepared.key.spec_digest, summary, timings, curves)
+    document, name = prepared.document, prepared.document.metadata.name
+    sweep = Sweep(
+        name=name,
+        spec_digest=prepared.key.spec_digest,
+        result_digest=result_digest,
+        document={**document.normalised(), "metadata": {"name": name}, "spec": result_fields(document)},
+        datasets=[(dataset.label, dataset.provenance) for dataset in prepared.datasets],
+    )
+    return render(sweep, summary, timings, curves)
 
 
 def _rules(prepared: Prepared) -> Rules:
@@ -156,11 +167,18 @@ def _rules(prepared: Prepared) -> Rules:
     return Rules(objective["metric"], objective["goal"], costs, int(prepared.key.spec_digest[:8], 16))
 
 
-def _record(store: FileStore, identity: str) -> dict[str, Any]:
-    record = store.get_unit(identity)
-    if record is None:
-        raise InvariantError(f"unit {identity} should be stored by now and is not")
-    return record
+def _unit_digests(prepared: Prepared, computed: Computed) -> dict[str, str]:
+    """Return unit id -> digest of its record; only records that were stored before are read again."""
+    digests: dict[str, str] = {}
+    for identity in prepared.plan.unit_ids():
+        digest = computed.records.get(identity)
+        if digest is None:
+            record = prepared.store.get_unit(identity)
+            if record is None:
+                raise InvariantError(f"unit {identity} should be stored by now and is not")
+            digest = record_digest(record)
+        digests[identity] = digest
+    return digests
 
 
 def _timings(times: StageTimes, computed: Computed) -> dict[str, Any]:

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backsweep.arrays import Dates, Float
+from backsweep.arrays import Boolean, Dates, Float, Integer
 from backsweep_api.canonical import canonical_json
 
 __all__ = ["columns_of_bytes", "read_columns", "trials_bytes", "write_returns", "write_weights"]
 
-ROWS_PER_GROUP = 2048
+ROWS_PER_GROUP = 4096
 
 
 def trials_bytes(columns: Mapping[str, Any]) -> bytes:
@@ -39,8 +39,8 @@ def write_returns(path: Path, dates: Dates, series: Mapping[str, Float]) -> None
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as writer:
         for start in range(0, len(dates), ROWS_PER_GROUP):
             stop = min(start + ROWS_PER_GROUP, len(dates))
-            columns = [pa.array(dates[start:stop].astype("datetime64[ms]"))]
-            columns += [pa.array(values[start:stop]) for values in series.values()]
+            columns = [_numbers(dates[start:stop])]
+            columns += [_from_buffers(pa.float64(), values[start:stop], None) for values in series.values()]
             writer.write_table(pa.table(columns, schema=schema))
 
 
@@ -52,8 +52,8 @@ def write_weights(path: Path, dates: Dates, symbols: Sequence[str], values: Floa
     dates : (K,) datetime64[D].
     values : (K, N) float64; a failed window is all NaN.
     """
-    columns = [pa.array(dates.astype("datetime64[ms]"))]
-    columns += [pa.array(np.ascontiguousarray(values[:, asset])) for asset in range(len(symbols))]
+    columns = [_numbers(dates)]
+    columns += [_from_buffers(pa.float64(), values[:, asset], None) for asset in range(len(symbols))]
     table = pa.table(columns, schema=_frame_schema(symbols))
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
 
@@ -91,10 +91,45 @@ def _described(name: str, kind: str, numpy_type: str) -> dict[str, Any]:
 
 
 def _column(values: Any) -> pa.Array:
+    """Return a column; built from buffers, because `pa.array` imports pandas to ask whether it was given a Series."""
     if isinstance(values, np.ndarray):
-        return pa.array(values, from_pandas=True)
+        return _numbers(values)
     plain = [canonical_json(value).decode() if isinstance(value, dict | list) else value for value in values]
     kinds = {type(value) for value in plain if value is not None}
-    if len(kinds) > 1:  # "hrp" beside {"name": "hrp", ...}: both are text by now; true mixtures become JSON
+    if kinds == {int}:
+        known = np.array([value is not None for value in plain])
+        return _from_buffers(pa.int64(), np.array([value or 0 for value in plain], dtype=np.int64), known)
+    if kinds == {bool}:
+        plain = [None if value is None else str(value).lower() for value in plain]
+    elif len(kinds) > 1:  # "hrp" beside {"name": "hrp", ...} is text by now; numbers beside text become JSON
         plain = [None if value is None else canonical_json(value).decode() for value in plain]
-    return pa.array(plain, type=pa.string() if not kinds else None)
+    return _texts(plain)
+
+
+def _numbers(values: Float | Integer | Dates) -> pa.Array:
+    """Return a numeric column; NaN is null."""
+    if values.dtype.kind == "M":
+        return _from_buffers(pa.timestamp("ms"), values.astype("datetime64[ms]").view(np.int64), None)
+    if values.dtype == np.int64:
+        return _from_buffers(pa.int64(), values, None)
+    known = ~np.isnan(values)
+    return _from_buffers(pa.float64(), values, None if known.all() else known)
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    """Return a column of text; None is null."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int32)
+    np.cumsum([len(text) for text in encoded], out=offsets[1:])
+    known = np.array([value is not None for value in values], dtype=np.bool_)
+    buffers = [_bitmap(known), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def _from_buffers(kind: pa.DataType, values: np.ndarray[Any, Any], known: Boolean | None) -> pa.Array:
+    buffers = [None if known is None else _bitmap(known), pa.py_buffer(np.ascontiguousarray(values))]
+    return pa.Array.from_buffers(kind, len(values), buffers)
+
+
+def _bitmap(known: Boolean) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(known, bitorder="little"))

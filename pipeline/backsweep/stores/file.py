@@ -120,13 +120,15 @@ class FileStore:
 
     # Units
 
-    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> None:
-        """Store a unit's record (JSON) unless one is there; the first one stays.
+    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> str:
+        """Store a unit's record (JSON) unless one is there, and return the digest of its bytes; the first one stays.
 
         Its objects must be stored before: a unit that is there is complete.
         """
+        data = write_record(record)
         with self._at.writing():
-            create(self._at.unit(unit_id), [write_record(record)], self._at.temporary)
+            create(self._at.unit(unit_id), [data], self._at.temporary)
+        return hashlib.sha256(data).hexdigest()
 
     def get_unit(self, unit_id: str) -> dict[str, Any] | None:
         """Return a unit's record, or None.

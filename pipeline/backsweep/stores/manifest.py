@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from backsweep.errors import ManifestConflictError, VerificationError
 from backsweep.ports import ManifestKey, Store
-from backsweep.stores.records import record_digest
 from backsweep_api.canonical import canonical_json, canonical_value, digest
 
 __all__ = [
@@ -84,9 +83,9 @@ def parse_manifest(data: bytes) -> Manifest:
     return Manifest(stated, result, run)
 
 
-def build_unit_index(records: Iterable[tuple[str, Mapping[str, Any]]]) -> bytes:
-    """Return the object that lists units: each id with the hash of its record, sorted by id."""
-    return canonical_json({"schema": UNIT_INDEX, "units": {unit: record_digest(record) for unit, record in records}})
+def build_unit_index(digests: Mapping[str, str]) -> bytes:
+    """Return the object that lists units: each id with the digest of its record, sorted by id."""
+    return canonical_json({"schema": UNIT_INDEX, "units": digests})
 
 
 def parse_unit_index(data: bytes) -> dict[str, str]:

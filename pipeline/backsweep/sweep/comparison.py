@@ -10,30 +10,18 @@ from typing import Any
 import numpy as np
 
 from backsweep.aggregate.block_length import mean_block_length
-from backsweep.aggregate.deflated_sharpe import (
-    CORRELATION_CHUNK,
-    Deflation,
-    correlation_sums,
-    deflate,
-    mean_correlation,
-)
+from backsweep.aggregate.deflated_sharpe import Deflation, deflate, mean_correlation
 from backsweep.aggregate.overfitting import Overfitting, overfitting
 from backsweep.aggregate.ranking import Ranking, competing, rank_trials
 from backsweep.aggregate.sensitivity import ScenarioResult, sensitivity
-from backsweep.aggregate.superior_ability import (
-    SPA_CHUNK,
-    SPA_DRAWS,
-    SuperiorAbility,
-    bootstrap_counts,
-    superior_ability,
-    superior_ability_part,
-)
+from backsweep.aggregate.superior_ability import SuperiorAbility, superior_ability
 from backsweep.arrays import Float, Integer
 from backsweep.measure.metrics import measure
 from backsweep.measure.probabilistic_sharpe import probabilistic_sharpe
 from backsweep.simulate import net_returns, simulate
 from backsweep.solve.unit import solve_run
-from backsweep.sweep.procedure import Procedure, run_procedure
+from backsweep.sweep.parts import Part, Question, ask
+from backsweep.sweep.procedure import Procedure, procedure_windows, run_procedure
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.table import TrialTable
 from backsweep.sweep.work import no_timer
@@ -95,43 +83,61 @@ def compare(series: SweepSeries, rules: Rules) -> Comparison:
     competes = competing(profiles, np.array([trial.base for trial in table.trials]))
     rows = [row for row in np.flatnonzero(competes).tolist() if table.returns[row]]
     rows.sort(key=lambda row: table.trials[row].id)
-    deflation = _deflate(series, rows)
-    ids = [trial.id for trial in table.trials]
-    ranking = rank_trials(table.metrics[rules.metric], rules.goal, ids, table.status, competes)
     ranked = series.plan.evaluations[0].ranked_rows
     yardstick = _yardstick(series, rules.costs)
-    procedure = run_procedure(series, rows, rules.metric, rules.goal, rules.costs, ranked)
+    question = _question(series, rows, yardstick[:ranked], rules) if rows else None
+    parts = ask(series, rows, question) if question else []
+    deflation = _deflate(series, rows, parts)
+    ids = [trial.id for trial in table.trials]
+    ranking = rank_trials(table.metrics[rules.metric], rules.goal, ids, table.status, competes)
+    procedure = run_procedure(series, rows, parts, rules.costs, ranked) if rows else None
     scenarios, results = _scenarios(table, profiles, rules, ranking.winner)
-    held = range(ranked, len(yardstick))
     first = None if procedure is None else procedure.first
+    holdout = len(yardstick) > ranked + 1 and ranking.winner is not None
     return Comparison(
         ranking=ranking,
         deflation=deflation,
         overfitting=overfitting(table.slices[rows]) if len(rows) > 1 else None,
-        superior=_superior(series, rows, yardstick[:ranked], ranking.winner, rules.seed),
+        superior=superior_ability((part.superior for part in parts), question.mean_block) if question else None,
         procedure=procedure,
         yardstick=yardstick,
         yardstick_metrics=_metrics(series, yardstick[:ranked], 0),
         procedure_metrics={} if procedure is None else _metrics(series, procedure.net, procedure.first),
         procedure_yardstick={} if first is None else _metrics(series, yardstick[first:ranked], first),
-        holdout={} if ranking.winner is None else _metrics(series, series.net(ranking.winner)[ranked:], ranked),
-        holdout_yardstick=_metrics(series, yardstick[ranked:], ranked) if len(held) > 1 else {},
+        holdout=_metrics(series, series.net(ranking.winner or 0)[ranked:], ranked) if holdout else {},
+        holdout_yardstick=_metrics(series, yardstick[ranked:], ranked) if holdout else {},
         sensitivity=results,
         scenarios=scenarios,
     )
 
 
-def _deflate(series: SweepSeries, rows: Sequence[int]) -> Deflation | None:
+def _question(series: SweepSeries, rows: Sequence[int], yardstick: Float, rules: Rules) -> Question:
+    """Return what is asked of the series; blocks are as long as the lead of the highest Sharpe ratio needs."""
+    ranked = len(yardstick)
+    sharpe = series.table.metrics["sharpe"][rows]
+    leader = rows[int(np.argmax(np.where(np.isnan(sharpe), -np.inf, sharpe)))]
+    _, stops = procedure_windows(series, rows, ranked)
+    return Question(
+        ranked=ranked,
+        yardstick=yardstick,
+        mean_block=mean_block_length(np.asarray(series.net(leader)[:ranked]) - yardstick),
+        seed=rules.seed,
+        stops=stops,
+        metric=rules.metric,
+        goal=rules.goal,
+    )
+
+
+def _deflate(series: SweepSeries, rows: Sequence[int], parts: Sequence[Part]) -> Deflation | None:
     """Add the column `dsr`, against the best of this sweep's own worthless trials, and return how it was deflated."""
     table = series.table
-    missing = np.full(len(table), np.nan)
     if not rows:
-        table.metrics["dsr"] = missing
+        table.metrics["dsr"] = np.full(len(table), np.nan)
         return None
     ranked = series.plan.evaluations[0].ranked_rows
-    sums = (correlation_sums(nets) for _, nets in series.chunks(rows, CORRELATION_CHUNK, ranked))
     row_sharpe = row_sharpes(series)
-    deflation = deflate(row_sharpe[np.array(rows)], mean_correlation(sums), len(rows))
+    correlation = mean_correlation(part.correlation for part in parts)
+    deflation = deflate(row_sharpe[np.array(rows)], correlation, len(rows))
     table.metrics["dsr"] = probabilistic_sharpe(
         row_sharpe, ranked, table.metrics["skew"], table.metrics["kurtosis"], deflation.benchmark
     )
@@ -157,20 +163,6 @@ def _yardstick(series: SweepSeries, costs: Costs) -> Float:
     full[list(weights.failures)] = np.nan
     path = simulate(full, windows, returns, "window", "hold")
     return net_returns(path, costs.slippage_bps, costs.commission_bps, costs.borrow_rate, returns.periods)
-
-
-def _superior(
-    series: SweepSeries, rows: Sequence[int], yardstick: Float, winner: int | None, seed: int
-) -> SuperiorAbility | None:
-    if winner is None:
-        return None
-    ranked = len(yardstick)
-    mean_block = mean_block_length(np.asarray(series.net(winner)[:ranked]) - yardstick)
-    counts = bootstrap_counts(ranked, SPA_DRAWS, mean_block, seed)
-    parts = [
-        superior_ability_part(nets, yardstick, counts, mean_block) for _, nets in series.chunks(rows, SPA_CHUNK, ranked)
-    ]
-    return superior_ability(parts, mean_block)
 
 
 def _metrics(series: SweepSeries, net: Float, first: int) -> dict[str, float]:

@@ -33,6 +33,7 @@ class Computed:
 
     Attributes
     ----------
+    records : unit id -> digest of its record, of the units computed now.
     seconds : (stage, estimator) -> seconds summed over all processes.
     """
 
@@ -40,6 +41,7 @@ class Computed:
     solve_units: int = 0
     simulations: int = 0
     cached_trials: int = 0
+    records: dict[str, str] = field(default_factory=dict)
     seconds: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -75,6 +77,7 @@ def compute(
                 _fill(table, rows[identity], record)
                 done += len(rows[identity])
             computed.solve_units += report.solved_units
+            computed.records.update(report.records)
             computed.simulations += len(report.simulations)
             for cell, seconds in report.seconds.items():
                 computed.seconds[cell] += seconds

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backsweep.aggregate.procedure import first_window, leaders, leading_trials
+from backsweep.aggregate.procedure import first_window, leading_trials
 from backsweep.arrays import Float, Integer
-from backsweep.measure.expanding import Series, expanding
 from backsweep.simulate import Path, net_returns, ruined_row
+from backsweep.sweep.parts import Part
 from backsweep.sweep.series import Book, SweepSeries
 from backsweep.units import Costs
 
-__all__ = ["Procedure", "run_procedure"]
-
-CHUNK = 64
-TRADES_MATTER = frozenset({"turnover", "cost_drag"})
+__all__ = ["Procedure", "procedure_windows", "run_procedure"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,51 +35,31 @@ class Procedure:
     switches: int
 
 
+def procedure_windows(series: SweepSeries, rows: Sequence[int], ranked: int) -> tuple[int, Integer]:
+    """Return the first window of the procedure and the test rows before each of its windows; no stops if too short."""
+    windows = series.windows_of(rows[0])
+    offsets = windows.test_start - windows.test_start[0]
+    first = first_window(windows.test_start)
+    return first, offsets[first : int(np.searchsorted(offsets, ranked))]
+
+
 def run_procedure(
-    series: SweepSeries, rows: Sequence[int], metric: str, goal: str, costs: Costs, ranked: int
+    series: SweepSeries, rows: Sequence[int], parts: Sequence[Part], costs: Costs, ranked: int
 ) -> Procedure | None:
     """Return the procedure over `rows`, the competing base trials in the order of their ids; None if too short.
 
     In each window it holds the trial that led on the out-of-sample rows before it, of which there must be 504. A
     switch trades from what was held to what the new leader holds and pays the base costs.
     """
-    if not rows:
+    first, stops = procedure_windows(series, rows, ranked)
+    if len(stops) == 0:
         return None
-    windows = series.windows_of(rows[0])
-    offsets = windows.test_start - windows.test_start[0]
-    first = first_window(windows.test_start)
-    last = int(np.searchsorted(offsets, ranked))
-    if first >= last:
-        return None
-    stops = offsets[first:last]
-    parts = [
-        leaders(
-            expanding(_batch(series, chunk, nets, metric), stops, metric), np.arange(start, start + len(chunk)), goal
-        )
-        for start, (chunk, nets) in zip(
-            range(0, len(rows), CHUNK), series.chunks(rows, CHUNK, int(stops[-1])), strict=True
-        )
-    ]
-    leading = leading_trials(parts)
+    leading = leading_trials(part.leaders for part in parts)
     held = np.array([-1 if position < 0 else rows[position] for position in leading], dtype=np.int64)
     path = _compose(series, held, first, ranked)
     periods = series.plan.datasets[series.data_of(rows[0])].periods
     net = net_returns(path, costs.slippage_bps, costs.commission_bps, costs.borrow_rate, periods)
     return Procedure(int(stops[0]), net, held, int((np.diff(held) != 0).sum()))
-
-
-def _batch(series: SweepSeries, chunk: Sequence[int], nets: Float, metric: str) -> Series:
-    """Return a chunk as `expanding` takes it; trades are simulated anew only for the metrics that need them."""
-    data = series.data_of(chunk[0])
-    returns = series.plan.datasets[data]
-    windows = series.windows_of(chunk[0])
-    start, length = int(windows.test_start[0]), nets.shape[1]
-    gross, traded = nets, np.zeros_like(nets)
-    if metric in TRADES_MATTER:
-        paths = [series.book(row).path for row in chunk]
-        gross = np.stack([path.gross[:length] for path in paths])
-        traded = np.stack([path.traded[:length] for path in paths])
-    return Series(nets, gross, traded, returns.periods, returns.risk_free[start : start + length])
 
 
 def _compose(series: SweepSeries, held: Integer, first: int, ranked: int) -> Path:

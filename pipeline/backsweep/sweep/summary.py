@@ -20,7 +20,7 @@ LEADERS = 20
 def summarise(
     series: SweepSeries, computed: Computed, comparison: Comparison, judgement: Judgement, metric: str
 ) -> dict[str, Any]:
-    """Return the summary of a sweep: counts, leaders, verdict, scenarios, data."""
+    """Return the summary of a sweep: counts, leaders, verdict, what procedure, yardstick and holdout gave, scenarios, data."""
     table = series.table
     axes = _shown_axes(series)
     order = comparison.ranking.order.tolist()[:LEADERS]
@@ -39,7 +39,11 @@ def summarise(
             "failures": _failures(series),
             "verdict": judgement.sentences,
             "procedure": comparison.procedure_metrics or None,
+            "procedureYardstick": comparison.procedure_yardstick or None,
             "yardstick": comparison.yardstick_metrics,
+            "holdout": comparison.holdout or None,
+            "holdoutYardstick": comparison.holdout_yardstick or None,
+            "luck": _luck(comparison, judgement),
             "sensitivity": [
                 {
                     "scenario": {axis: label_of(value) for axis, value in comparison.scenarios[item.scenario].items()},
@@ -81,6 +85,15 @@ def _leader(series: SweepSeries, row: int, place: int, axes: list[str]) -> dict[
         "axes": {axis: label_of(trial.values.get(axis)) for axis in axes},
         "metrics": {name: values[row] for name, values in table.metrics.items()},
         "failedWindows": int(table.failed_windows[row]),
+    }
+
+
+def _luck(comparison: Comparison, judgement: Judgement) -> dict[str, float | None]:
+    """Return the one number of each test; None where it had nothing to work on."""
+    return {
+        "dsrEver": judgement.dsr_ever,
+        "overfitting": None if comparison.overfitting is None else comparison.overfitting.probability,
+        "superiorAbility": None if comparison.superior is None else comparison.superior.p_consistent,
     }
 
 

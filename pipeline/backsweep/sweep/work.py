@@ -34,11 +34,13 @@ class BlockReport:
     Parameters
     ----------
     simulations : (simulation id, unit record) of each simulation the block computed.
+    records : id -> digest of the record of each unit it computed.
     solved_units : how many solve units it computed.
     seconds : (stage, estimator) -> seconds, for the heatmap.
     """
 
     simulations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    records: dict[str, str] = field(default_factory=dict)
     solved_units: int = 0
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -95,7 +97,8 @@ def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
             raise InvariantError(f"unit {solved.unit.id} has neither weights nor an error")
         computed[solved.unit.id] = outcome
         with timer("store", "weights"):
-            store.put_unit(solved.unit.id, _solve_record(outcome, store))
+            record = _solve_record(outcome, store)
+            report.records[solved.unit.id] = store.put_unit(solved.unit.id, record)
         report.solved_units += 1
     for task in block.tasks:
         if not task.simulations:
@@ -103,7 +106,7 @@ def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
         for judged in _simulations(task, block, computed, store, data, timer):
             with timer("store", "returns"):
                 record = simulation_record(judged, store)
-                store.put_unit(judged.simulation.id, record)
+                report.records[judged.simulation.id] = store.put_unit(judged.simulation.id, record)
             report.simulations.append((judged.simulation.id, record))
     report.seconds = dict(seconds)
     return report
