@@ -1,0 +1,1 @@
+"""Large symmetric positive definite matrices, tile by tile, wherever the tiles are computed."""
