@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from backsweep.arrays import Dates, Float
+from backsweep.report.heatmap import draw_heatmap
+from backsweep.report.page_curves import Curves
+from backsweep.report.page_html import Sweep, page
 
-__all__ = ["Curves", "render"]
+__all__ = ["Curves", "Sweep", "render"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Curves:
-    """The series a report draws.
+def render(sweep: Sweep, summary: Mapping[str, Any], timings: Mapping[str, Any], curves: Curves) -> dict[str, bytes]:
+    """Return file name -> bytes: the same bytes for the same values.
 
-    Parameters
-    ----------
-    dates : (T',) datetime64[D] of the test rows.
-    ranked_rows : those that rank; the rest is held out.
-    winner, yardstick : (T',) net returns; the winner None where there is none.
-    procedure : its net returns from test row `procedure_first` to the last ranked row; None where there is none.
+    Raises
+    ------
+    UserError
+        If Pillow, which draws heatmap.png, is not installed.
     """
-
-    dates: Dates
-    ranked_rows: int
-    winner: Float | None
-    yardstick: Float
-    procedure: Float | None
-    procedure_first: int
-
-
-def render(
-    name: str, spec_digest: str, summary: Mapping[str, Any], timings: Mapping[str, Any], curves: Curves
-) -> dict[str, bytes]:
-    """Return file name -> bytes."""
-    return {}
+    heatmap = draw_heatmap(sweep.name, summary, timings)
+    return {"heatmap.png": heatmap, "report.html": page(sweep, summary, timings, curves, heatmap)}

@@ -20,7 +20,7 @@ LEADERS = 20
 def summarise(
     series: SweepSeries, computed: Computed, comparison: Comparison, judgement: Judgement, metric: str
 ) -> dict[str, Any]:
-    """Return the summary of a sweep: counts, leaders, verdict, what procedure, yardstick and holdout gave, scenarios, data."""
+    """Return the summary of a sweep: counts, leaders, verdict, procedure, yardstick, holdout, scenarios, data."""
     table = series.table
     axes = _shown_axes(series)
     order = comparison.ranking.order.tolist()[:LEADERS]
