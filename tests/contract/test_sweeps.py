@@ -233,3 +233,23 @@ def test_no_decision_sees_a_row_at_or_after_its_first_test_row(tmp_path: Path) -
         np.testing.assert_allclose(frame[early], weights[1][trial][early], rtol=0, atol=1e-11)
     assert untouched > 100
     assert any(not frame.equals(weights[1][trial]) for trial, frame in weights[0].items())
+
+
+@pytest.mark.parametrize("what", ["returns", "weights", "record"])
+def test_damage_by_a_power_cut_is_computed_again(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path, what: str
+) -> None:
+    shutil.copytree(finished[0], tmp_path / "damaged")
+    store = tmp_path / "damaged/.backsweep/store"
+    units = {path.stem: json.loads(path.read_text()) for path in (store / "units").iterdir()}
+    kind = "solve" if what == "weights" else "simulation"
+    unit, record = next((unit, record) for unit, record in sorted(units.items()) if record["kind"] == kind)
+    path = store / "units" / f"{unit}.json"
+    if what != "record":
+        digest = record["objects"][what]
+        (path,) = (store / "objects").rglob(digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:100])
+    if what == "weights":  # weights are read only where a simulation is missing
+        (store / "units" / f"{next(u for u, r in sorted(units.items()) if r['kind'] == 'simulation')}.json").unlink()
+    assert sweep(tmp_path / "damaged")["resultDigest"] == finished[1]["resultDigest"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backsweep.cli.documents import folder_of, read_text
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
+from backsweep.errors import CorruptObjectError, MissingObjectError
 
 if TYPE_CHECKING:
     from backsweep.flow import Finished, Prepared
@@ -32,9 +33,15 @@ def run(options: argparse.Namespace) -> int:
     if not options.json:
         sys.stdout.write(_opening(prepared))
         sys.stdout.flush()
-    with ProgressBar(sys.stderr, quiet=options.json) as progress:
-        series, _, computed = flow.run_blocks(prepared, progress.show)
-    finished = flow.finish(prepared, series, computed, output, started)
+    try:
+        finished = _finish(prepared, options, output, started)
+    except (CorruptObjectError, MissingObjectError) as error:
+        damaged = flow.forget_damaged(prepared)
+        if not damaged:
+            raise
+        sys.stderr.write(f"backsweep: {error.reason}: {error}; {damaged} damaged units are computed again\n")
+        finished = _finish(flow.prepare(document, folder_of(options.file)), options, output, started)
+    prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
     if options.json:
@@ -49,6 +56,15 @@ def run(options: argparse.Namespace) -> int:
         )
         return 1
     return 0
+
+
+def _finish(prepared: Prepared, options: argparse.Namespace, output: Path, started: str) -> Finished:
+    """Compute what is missing, with a progress bar, and finish the sweep."""
+    from backsweep import flow
+
+    with ProgressBar(sys.stderr, quiet=options.json) as progress:
+        series, _, computed = flow.run_blocks(prepared, progress.show)
+    return flow.finish(prepared, series, computed, output, started)
 
 
 def plan(options: argparse.Namespace) -> int:

@@ -72,7 +72,7 @@ class SweepPlan:
         groups: dict[tuple[int, int, bytes, bool], list[SolveTask]] = {}
         for (data, solve_id), task in self.tasks.items():
             left = self.remaining(task)
-            if not left.simulations:
+            if not left.missing and not left.simulations:
                 continue
             untrained = task.solve.profile in UNTRAINED_PROFILES
             key = (data, self.lookbacks[data, solve_id], task.solve.columns.tobytes(), untrained)
@@ -80,11 +80,9 @@ class SweepPlan:
         return [self._family(key[0], key[1], tasks) for key, tasks in groups.items()]
 
     def remaining(self, task: SolveTask) -> SolveTask:
-        """Return what the store lacks of a task; units are wanted only where a simulation is."""
+        """Return what the store lacks of a task."""
+        missing = frozenset(unit.id for unit in task.units if unit.id not in self.present)
         simulations = tuple(item for item in task.simulations if item.id not in self.present)
-        missing = (
-            frozenset(unit.id for unit in task.units if unit.id not in self.present) if simulations else frozenset()
-        )
         return SolveTask(task.id, task.solve, task.units, missing, simulations)
 
     def blocks(self, processes: int) -> tuple[list[Block], list[Block]]:

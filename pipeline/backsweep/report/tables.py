@@ -99,6 +99,8 @@ def _column(values: Any) -> pa.Array:
     if kinds == {int}:
         known = np.array([value is not None for value in plain])
         return _from_buffers(pa.int64(), np.array([value or 0 for value in plain], dtype=np.int64), known)
+    if kinds and kinds <= {int, float}:
+        return _numbers(np.array([np.nan if value is None else value for value in plain], dtype=np.float64))
     if kinds == {bool}:
         plain = [None if value is None else str(value).lower() for value in plain]
     elif len(kinds) > 1:  # "hrp" beside {"name": "hrp", ...} is text by now; numbers beside text become JSON

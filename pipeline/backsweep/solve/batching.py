@@ -36,6 +36,10 @@ def batches(eligible: Boolean, lengths: Integer, columns: Integer) -> Iterator[B
     eligible : (B, n) bool, `eligible_assets` of the unit.
     lengths : (B,) int64, training rows of each window (they differ when anchored).
     columns : (n,) int64, columns of the data set.
+
+    NaN policy: a column with a NaN in a window's training rows is not eligible there.
+
+    Source: definition; checked in tests/unit/test_solve_unit.py.
     """
     groups: dict[tuple[int, bytes], list[int]] = {}
     for row in range(len(eligible)):

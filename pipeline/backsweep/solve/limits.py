@@ -39,9 +39,23 @@ def build_constraints(document: Mapping[str, Any], symbols: Sequence[str]) -> Co
 
 
 def market_betas(returns: Float, market: Float) -> Float:
-    """Return (B, N) betas of `returns` (B, L, N) against `market` (B, L), sample covariance over sample variance.
+    """Return each asset's beta, because a market-neutral portfolio bounds |w'beta|.
 
-    A market that did not move in a window has no betas: they are 0 there, since no weight changes w'beta.
+    Sample covariance with the market over the market's sample variance. A market that did not move in a window has no
+    betas: they are 0 there, since no weight changes w'beta.
+
+    Parameters
+    ----------
+    returns : (B, L, N) float64, simple returns as fractions.
+    market : (B, L) float64, the market's.
+
+    Returns
+    -------
+    (B, N) float64.
+
+    NaN policy: none may be given, none is returned.
+
+    Source: Sharpe (1964), Capital Asset Prices, Journal of Finance 19(3); checked in tests/unit/test_solve_limits.py.
     """
     centred = market - market.mean(axis=1, keepdims=True)
     variance = np.einsum("bl,bl->b", centred, centred)

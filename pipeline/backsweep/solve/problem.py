@@ -109,7 +109,19 @@ Kernel = Callable[[Problem], Solution]
 
 
 def failed(weights: Float, certificate: Float, rows: Boolean, reason: str) -> Solution:
-    """Return a Solution in which the windows marked in `rows` (B,) failed for the one `reason`."""
+    """Return a Solution in which some windows failed, so that no kernel leaves numbers where there is no portfolio.
+
+    Parameters
+    ----------
+    weights : (B, N) float64; the rows that failed become NaN.
+    certificate : (B,) float64; likewise.
+    rows : (B,) bool, the windows that failed.
+    reason : one sentence, the same for all of them.
+
+    NaN policy: NaN marks what failed, and nothing else.
+
+    Source: definition; checked through every profile's own tests.
+    """
     weights = np.where(rows[:, None], np.nan, weights)
     certificate = np.where(rows, np.nan, certificate)
     return Solution(weights, certificate, {int(row): reason for row in np.flatnonzero(rows)})

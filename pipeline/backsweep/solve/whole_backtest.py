@@ -47,7 +47,11 @@ class BacktestContext:
 
 
 def run_backtest(solve: Solve, windows: Windows, data: StrategyData, costs: Costs) -> Float:
-    """Return the (T',) net returns of the test rows as the user's backtest gives them.
+    """Return the (T',) net returns of the test rows as the user's backtest gives them, checked for being returns.
+
+    NaN policy: a NaN is refused with its day; none is returned.
+
+    Source: the user's own; the interface is checked in tests/contract/test_strategies.py.
 
     Raises
     ------
