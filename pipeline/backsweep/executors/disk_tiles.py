@@ -44,7 +44,7 @@ class DiskTiles:
                 f"{LEAST_TILES * tile_bytes / 2**20:g} MiB, or smaller tiles"
             )
         try:
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # closed by __exit__
         except OSError as error:
             raise StoreError(
                 f"no scratch file can be made in {folder}: {error.strerror}; give another folder"
@@ -117,7 +117,7 @@ class DiskTiles:
 
     def _transfer(self, move: Any, tile: Float, slot: int) -> None:
         """Read or write a whole slot."""
-        view = memoryview(np.ascontiguousarray(tile).reshape(-1).view(np.uint8))
+        view = np.ascontiguousarray(tile).reshape(-1).view(np.uint8).data
         done = 0
         while done < len(view):
             try:

@@ -10,7 +10,7 @@ from backsweep.arrays import Float
 from backsweep.linalg.matrices import MatrixSource
 from backsweep.linalg.tiles import Tiling
 
-__all__ = ["PROBES", "draw_probes", "estimate_one_norm", "multiply", "one_norm"]
+__all__ = ["PROBES", "draw_probes", "estimate_one_norm", "multiply"]
 
 PROBES = 16
 _SEED = 20260101
@@ -64,7 +64,8 @@ def draw_probes(order: int) -> Float:
 
     For such a V the mean of |R v|^2 is |R|_F^2 (Hutchinson 1990), so a residual matrix R need never be formed.
     """
-    return 2.0 * np.random.default_rng(_SEED).integers(0, 2, (order, PROBES)) - 1.0
+    signs: Float = 2.0 * np.random.default_rng(_SEED).integers(0, 2, (order, PROBES)).astype(np.float64) - 1.0
+    return signs
 
 
 def multiply(source: MatrixSource, vectors: Float, tiling: Tiling) -> Float:
@@ -75,12 +76,3 @@ def multiply(source: MatrixSource, vectors: Float, tiling: Tiling) -> Float:
             block = source.read(tiling.span(row), tiling.span(column))
             product[tiling.span(row)] += block @ vectors[tiling.span(column)]
     return product
-
-
-def one_norm(source: MatrixSource, tiling: Tiling) -> float:
-    """Return the largest column sum of absolute values of the source, reading one tile after the other."""
-    sums = np.zeros(tiling.order)
-    for row in range(tiling.count):
-        for column in range(tiling.count):
-            sums[tiling.span(column)] += np.abs(source.read(tiling.span(row), tiling.span(column))).sum(axis=0)
-    return float(sums.max())

@@ -76,7 +76,8 @@ class NpyMatrix:
         """Return a block as float64 in C order."""
         if self._fortran:
             return np.array(self._read_lines(columns, rows).T, dtype=np.float64, order="C")
-        return self._read_lines(rows, columns).astype(np.float64, copy=False)
+        block: Float = self._read_lines(rows, columns).astype(np.float64, copy=False)
+        return block
 
     def _read_lines(self, lines: slice, within: slice) -> Any:
         """Return parts of the lines that lie one after the other in the file."""
@@ -251,7 +252,7 @@ def _read_header(file: Any) -> tuple[tuple[int, ...], bool, Any]:
 
 def _move(move: Any, file: int, line: Any, start: int) -> None:
     """Read or write one stretch of a file, all of it."""
-    view = memoryview(line.view(np.uint8))
+    view = line.view(np.uint8).data
     done = 0
     while done < len(view):
         moved = move(file, [view[done:]], start + done)
