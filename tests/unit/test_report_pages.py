@@ -78,6 +78,7 @@ def make_summary(**changes: Any) -> dict[str, Any]:
         "holdout": None,
         "holdoutYardstick": None,
         "luck": {"dsrEver": 0.5, "overfitting": 0.625, "superiorAbility": 0.185},
+        "spread": [],
         "sensitivity": [],
         "data": [data],
         "windows": 40,
@@ -159,6 +160,7 @@ def test_what_comes_from_outside_is_escaped_wherever_it_stands() -> None:
         verdict=[HOSTILE, f"PBO: {HOSTILE}", f"Verdict: {HOSTILE}"],
         failures=[{"trial": HOSTILE, "error": HOSTILE}],
         trials={"total": 2, "cached": 0, "failed": 1, "ruined": 1, "ever": 2},
+        spread=[{"axis": HOSTILE, "value": HOSTILE, "trials": 1, "lowest": 1.0, "median": 1.0, "highest": 1.0}],
         sensitivity=[{**scenario, "trials": 1, "scenario": {HOSTILE: text}} for text in (HOSTILE, "-")],
     )
     origin = {"title": HOSTILE, "caveats": [HOSTILE]}
@@ -205,6 +207,18 @@ def test_failures_are_counted_and_shown_with_their_reasons() -> None:
     assert "no asset earns more than the riskless rate" in words
     assert "2 of all 12 trials lost everything" in words
     assert "Failures" not in words_of(page_of(make_summary()))
+
+
+def test_the_spread_of_an_axis_is_drawn_on_one_scale() -> None:
+    ranges = {"hrp": (0.5, 0.75, 1.0), "nco": (1.0, 1.25, 1.5)}
+    spread = [
+        {"axis": "profile", "value": value, "trials": 7, "lowest": low, "median": median, "highest": high}
+        for value, (low, median, high) in ranges.items()
+    ]
+    page = page_of(make_summary(spread=spread))
+    bars = re.findall(r'<i style="left:([0-9.]+)%;right:([0-9.]+)%"></i><b style="left:([0-9.]+)%">', page)
+    assert bars == [("0.0", "50.0", "25.0"), ("50.0", "0.0", "75.0")]
+    assert "What mattered" not in words_of(page_of(make_summary()))
 
 
 def test_a_sweep_without_a_winner_says_so() -> None:

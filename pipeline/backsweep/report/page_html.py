@@ -21,6 +21,7 @@ from backsweep.report.page_tables import (
     failure_table,
     leader_table,
     scenario_table,
+    spread_table,
     time_tables,
 )
 
@@ -62,6 +63,7 @@ def page(sweep: Sweep, summary: Mapping[str, Any], timings: Mapping[str, Any], c
         section("curves", "How they went, out of sample", curve_figures(curves)),
         section("compare", "Side by side", _comparison(summary)),
         section("leaders", f"Leaders by {objective}", _leaders(summary)),
+        _unless_empty("spread", "What mattered", _spread(summary)),
         _unless_empty("scenarios", "What if", _scenarios(summary)),
         _unless_empty("failures", "Failures", _failures(summary)),
         section("data", "Data", data_tables(summary, sweep.datasets)),
@@ -138,6 +140,15 @@ def _leaders(summary: Mapping[str, Any]) -> str:
     if trials["ruined"]:
         told += f" {trials['ruined']:,} of all {trials['total']:,} trials lost everything and rank last."
     return f'<p class="quiet">{told}</p>{leader_table(summary)}'
+
+
+def _spread(summary: Mapping[str, Any]) -> str:
+    shown = spread_table(summary)
+    told = (
+        f'<p class="quiet">How {escape(summary["objective"])} spreads over the competing trials of each value. Where '
+        f"the ranges of an axis lie over each other, its choice mattered little.</p>"
+    )
+    return told + shown if shown else ""
 
 
 def _scenarios(summary: Mapping[str, Any]) -> str:

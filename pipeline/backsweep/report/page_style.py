@@ -63,6 +63,14 @@ tbody tr:last-child > * { border-bottom:0; } tbody tr:hover > * { background:var
 .leaders th:first-child { position:sticky; left:0; background:var(--faint); }
 .leaders tbody tr:first-child > * { font-weight:600; }
 .compare tbody th small { display:inline; margin-left:.5rem; }
+.range { width:40%; min-width:12rem; }
+.bar { display:block; position:relative; height:.8rem; }
+.bar i { position:absolute; top:.2rem; height:.4rem; min-width:2px; border-radius:.2rem; background:var(--procedure);
+  opacity:.45; }
+.bar b { position:absolute; top:0; width:3px; margin-left:-1.5px; height:.8rem; border-radius:1px;
+  background:var(--procedure); }
+.spread tbody tr > * { border-bottom:0; padding-top:.2rem; padding-bottom:.2rem; }
+.spread tbody tr > .first { border-top:1px solid var(--rule); padding-top:.5rem; } .spread tbody th { font-weight:600; }
 .digest { white-space:normal; overflow-wrap:anywhere; min-width:15rem; max-width:22rem; line-height:1.35; }
 abbr { text-decoration:none; cursor:help; }
 .beside { display:flex; flex-wrap:wrap; gap:1rem; margin-top:1rem; align-items:flex-start; }
@@ -80,7 +88,8 @@ footer { margin-top:3.5rem; padding-top:1rem; border-top:1px solid var(--rule); 
   .worth { padding:1rem 1.1rem; } .worth p { font-size:1rem; } .plot { height:16rem; } .low .plot { height:8rem; }
   .chart { padding:.8rem .7rem 2rem 2.9rem; } .tiles { grid-template-columns:1fr 1fr; }
   .digests { grid-template-columns:1fr; } .digests dd { margin-bottom:.4rem; } }
-@media print { :root { color-scheme:light; --paper:#fff; --card:#fff; --ink:#000; --quiet:#444; --rule:#bbb;
+@media print { * { print-color-adjust:exact; }
+  :root { color-scheme:light; --paper:#fff; --card:#fff; --ink:#000; --quiet:#444; --rule:#bbb;
   --faint:#f4f4f4; --procedure:#0b63b5; --winner:#c24a00; --yardstick:#6d7681; --shade:#eee; --mark:#f4f4f4; }
   body { font-size:10pt; } main { max-width:none; padding:0; } .wide { overflow:visible; border:0; }
   table { font-size:6.6pt; } th, td { padding:.15rem .25rem; white-space:normal; } code { overflow-wrap:anywhere; }

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from backsweep.report.metric_text import metric_text, ordered, shown
-from backsweep.report.page_parts import Cell, code, header, number, table, text
+from backsweep.report.page_parts import Cell, Markup, code, header, number, table, text
 from backsweep.report.timing_matrix import (
     TimeMatrix,
     milliseconds_text,
@@ -17,7 +17,15 @@ from backsweep.report.timing_matrix import (
     time_matrix,
 )
 
-__all__ = ["comparison_table", "data_tables", "failure_table", "leader_table", "scenario_table", "time_tables"]
+__all__ = [
+    "comparison_table",
+    "data_tables",
+    "failure_table",
+    "leader_table",
+    "scenario_table",
+    "spread_table",
+    "time_tables",
+]
 
 
 def leader_table(summary: Mapping[str, Any]) -> str:
@@ -98,6 +106,33 @@ def scenario_table(summary: Mapping[str, Any]) -> str:
     return table(heads, rows)
 
 
+def spread_table(summary: Mapping[str, Any]) -> str:
+    """Return how far the objective spreads over each value of each axis, as bars on one scale."""
+    found, objective = summary["spread"], summary["objective"]
+    if not found:
+        return ""
+    low, high = min(item["lowest"] for item in found), max(item["highest"] for item in found)
+    rows, above = [], ""
+    for item in found:
+        axis = "" if item["axis"] == above else item["axis"]
+        above = item["axis"]
+        places = [_place(item[name], low, high) for name in ("lowest", "median", "highest")]
+        bar = (
+            f'<span class="bar" aria-hidden="true"><i style="left:{places[0]:.1f}%;right:{100.0 - places[2]:.1f}%"></i>'
+            f'<b style="left:{places[1]:.1f}%"></b></span>'
+        )
+        start = "first" if axis else ""
+        rows.append(
+            [text(axis, start), text(item["value"], start), number(f"{item['trials']:,}", start)]
+            + [number(metric_text(objective, item[name]), start) for name in ("lowest", "median", "highest")]
+            + [Cell(Markup(bar), f"range {start}".strip())]
+        )
+    heads = [header("axis"), header("value"), *(header(name, style="n") for name in ("trials", "lowest"))]
+    heads += [header("median", style="n"), header("highest", style="n")]
+    ends = f"{metric_text(objective, low)} to {metric_text(objective, high)} {shown(objective).unit}".strip()
+    return table([*heads, header("lowest to highest, median marked", ends)], rows, style="spread")
+
+
 def failure_table(summary: Mapping[str, Any]) -> str:
     """Return the first failed trials with their reasons."""
     rows = [[code(failure["trial"]), text(failure["error"], "prose")] for failure in summary["failures"]]
@@ -173,3 +208,8 @@ def _metric_header(name: str, objective: str) -> Cell:
 
 def _metric_cell(name: str, value: float | None, objective: str) -> Cell:
     return number(metric_text(name, value), "objective" if name == objective else "")
+
+
+def _place(value: float, low: float, high: float) -> float:
+    """Return where a value lies between the ends, in per cent."""
+    return 100.0 * (value - low) / (high - low) if high > low else 50.0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backsweep.plan.labels import label_of
+from backsweep.sweep.axis_spread import axis_spread
 from backsweep.sweep.comparison import Comparison
 from backsweep.sweep.compute import Computed
 from backsweep.sweep.judgement import Judgement
@@ -44,6 +45,7 @@ def summarise(
             "holdout": comparison.holdout or None,
             "holdoutYardstick": comparison.holdout_yardstick or None,
             "luck": _luck(comparison, judgement),
+            "spread": axis_spread(table, comparison.ranking.order.tolist(), metric, axes),
             "sensitivity": [
                 {
                     "scenario": {axis: label_of(value) for axis, value in comparison.scenarios[item.scenario].items()},
