@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,25 +25,17 @@ from backsweep.errors import (
     StoreError,
 )
 from backsweep.ports import ManifestKey, Store
+from backsweep.stores.collection import collect
 from backsweep.stores.file import FileStore
+from backsweep.stores.ledger import Ledger
+from backsweep.stores.s3 import S3Store
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import StorePlace
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ManifestKey("local", "tournament", "ab" * 32)
 NOWHERE = "0" * 64
-
-
-def open_file_store(folder: Path) -> Store:
-    return FileStore(folder / "store")
-
-
-OPENERS: list[Callable[[Path], Store]] = [open_file_store]
-
-
-@pytest.fixture(params=OPENERS, ids=["file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    opened = request.param(tmp_path)
-    assert isinstance(opened, FileStore)
-    return opened
 
 
 def test_an_object_is_found_under_the_hash_of_its_bytes(store: Store) -> None:
@@ -183,6 +174,63 @@ def test_a_manifest_cannot_be_put_outside_its_place(store: Store) -> None:
         store.commit_manifest(ManifestKey("local", "../..", "ab"), b"", None)
 
 
+# What the commands on a store need beyond the port.
+
+
+def test_a_store_that_was_never_written_to_is_empty_and_reading_it_writes_nothing(store: FileStore | S3Store) -> None:
+    for _ in range(2):
+        assert store.get_manifest(KEY) is None
+        assert store.get_unit("u") is None
+        assert list(store.stored_objects()) == list(store.drafts()) == list(store.referring()) == []
+        assert list(store.entries("lineage")) == []
+
+
+def test_a_good_store_passes_the_probe_again_and_again_and_keeps_nothing_of_it(store: FileStore | S3Store) -> None:
+    for _ in range(2):
+        store.probe()
+    assert list(store.drafts()) == list(store.stored_objects()) == []
+
+
+def test_the_ledger_counts_each_trial_once_whoever_adds_it(store: FileStore | S3Store, place: StorePlace) -> None:
+    lineage = "https://somewhere/prices?x=1"
+    assert Ledger(store).record(lineage, [f"{number:016x}" for number in range(5)]) == 5
+    assert Ledger(place.open()).record(lineage, [f"{number:016x}" for number in range(3, 9)]) == 9
+    assert Ledger(store).count(lineage) == 9
+    assert Ledger(store).count("another") == 0
+    store.put_entry(lineage, b"12345678")
+    store.put_entry(lineage, b"12345678")
+    assert Ledger(store).count(lineage) == 10
+
+
+def test_what_nothing_names_is_collected_once_it_is_old(store: FileStore | S3Store) -> None:
+    named = store.put_object(b"of a unit")
+    store.put_unit("u", {"objects": {"weights": named}})
+    listed = store.put_object(b"of a manifest")
+    store.commit_manifest(KEY, listed.encode(), None)
+    loose = store.put_object(b"of nothing")
+    now = time.time()
+    assert collect(store, now + 6.9 * 86_400).objects == 0
+    dry = collect(store, now + 7.1 * 86_400, dry_run=True)
+    assert store.has_object(loose)
+    done = collect(store, now + 7.1 * 86_400)
+    assert (done.objects, done.object_bytes, done.kept_objects) == (1, 10, 2)
+    assert (dry.objects, dry.object_bytes, dry.kept_objects) == (1, 10, 2)
+    assert {stored.name for stored in store.stored_objects()} == {named, listed}
+    assert not store.has_object(loose)
+    assert list(store.drafts()) == []
+
+
+def test_a_discarded_unit_is_forgotten_and_its_whole_objects_stay(store: FileStore | S3Store) -> None:
+    digest = store.put_object(b"whole")
+    store.put_unit("u", {"objects": {"weights": digest, "returns": NOWHERE}})
+    store.discard_unit("u")
+    store.discard_unit("u")
+    assert store.get_unit("u") is None
+    assert store.get_object(digest) == b"whole"
+    store.put_unit("u", {"second": True})
+    assert store.get_unit("u") == {"second": True}
+
+
 # Several processes, and processes that are killed.
 
 SCRIPT = """
@@ -190,13 +238,13 @@ import json, sys, random
 import numpy as np
 from backsweep.errors import ManifestConflictError
 from backsweep.ports import ManifestKey
-from backsweep.stores.file import FileStore
-store = FileStore(sys.argv[1])
+from backsweep.stores.opening import open_store
+store = open_store(sys.argv[1], sys.argv[2] or None)
 key = ManifestKey("local", "tournament", "ab" * 32)
 """
 
 COUNTING = """
-for _ in range(40):
+for _ in range(int(sys.argv[3])):
     while True:
         found = store.get_manifest(key)
         count = json.loads(found.data)["count"] if found else 0
@@ -209,15 +257,16 @@ for _ in range(40):
 
 CLAIMING = """
 won = 0
-for number in range(300):
-    store.put_unit(f"unit{number}", {"writer": sys.argv[2]})
+for number in range(int(sys.argv[4])):
+    store.put_unit(f"unit{number}", {"writer": sys.argv[3]})
     store.put_object(b"shared by both" * number)
-    won += store.get_unit(f"unit{number}")["writer"] == sys.argv[2]
+    won += store.get_unit(f"unit{number}")["writer"] == sys.argv[3]
 print(won)
 """
 
 WRITING = """
-random.seed(sys.argv[2])
+random.seed(sys.argv[3])
+store.get_manifest(key)
 print("started", flush=True)
 while True:
     data = random.randbytes(random.randrange(1, 200_000))
@@ -227,9 +276,10 @@ while True:
 """
 
 
-def start(script: str, *arguments: str) -> subprocess.Popen[str]:
+def start(script: str, place: StorePlace, *arguments: str | int) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'api'}{os.pathsep}{ROOT / 'pipeline'}"}
-    command = [sys.executable, "-c", SCRIPT + script, *arguments]
+    told = [place.uri, place.endpoint_url or "", *map(str, arguments)]
+    command = [sys.executable, "-c", SCRIPT + script, *told]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -239,40 +289,42 @@ def finish(process: subprocess.Popen[str]) -> str:
     return text
 
 
-def test_two_processes_that_commit_one_manifest_lose_no_commit(tmp_path: Path) -> None:
-    processes = [start(COUNTING, str(tmp_path)) for _ in range(2)]
+def test_two_processes_that_commit_one_manifest_lose_no_commit(place: StorePlace) -> None:
+    each = 40 if place.endpoint_url is None else 10
+    processes = [start(COUNTING, place, each) for _ in range(2)]
     for process in processes:
         finish(process)
-    found = FileStore(tmp_path).get_manifest(KEY)
+    found = place.open().get_manifest(KEY)
     assert found is not None
-    assert json.loads(found.data) == {"count": 80}
+    assert json.loads(found.data) == {"count": 2 * each}
 
 
-def test_of_two_processes_that_claim_a_unit_exactly_one_wins(tmp_path: Path) -> None:
-    processes = [start(CLAIMING, str(tmp_path), str(number)) for number in range(2)]
-    assert sum(int(finish(process)) for process in processes) == 300
+def test_of_two_processes_that_claim_a_unit_exactly_one_wins(place: StorePlace) -> None:
+    units = 300 if place.endpoint_url is None else 25
+    processes = [start(CLAIMING, place, number, units) for number in range(2)]
+    assert sum(int(finish(process)) for process in processes) == units
 
 
-def test_a_process_killed_at_any_moment_leaves_nothing_half_written(tmp_path: Path) -> None:
+def test_a_process_killed_at_any_moment_leaves_nothing_half_written(place: StorePlace) -> None:
     moments = random.Random(5)
-    for attempt in range(4):
-        process = start(WRITING, str(tmp_path), str(attempt))
+    for attempt in range(4 if place.endpoint_url is None else 2):
+        process = start(WRITING, place, attempt)
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(moments.uniform(0.02, 0.2))
+        time.sleep(moments.uniform(0.02, 0.2) * (1 if place.endpoint_url is None else 3))
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=60)
         process.stdout.close()
-    store = FileStore(tmp_path)
-    objects = [stored.path for stored in store.stored_objects()]
-    assert len(objects) > 4
-    for path in objects:
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
-    for path in (tmp_path / "units").iterdir():
-        record = store.get_unit(path.name.removesuffix(".json"))
-        assert record is not None
+    store = place.open()
+    objects = [stored.name for stored in store.stored_objects()]
+    assert len(objects) > 2
+    for digest in objects:
+        store.get_object(digest)  # raises unless its bytes hash to its name
+    *units, manifest = [json.loads(data) for data in store.referring()]
+    assert 0 <= len(objects) - len(units) <= 4  # one a process that was killed in between
+    for record in units:
         assert store.has_object(record["objects"]["data"])
+    assert set(manifest) == {"pad"}
     found = store.get_manifest(KEY)
     assert found is not None
-    assert set(json.loads(found.data)) == {"pad"}
     store.commit_manifest(KEY, b"the lock of the killed is free", found.tag)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from backsweep.errors import StoreError
 
@@ -88,7 +88,7 @@ class Collectable(Protocol[Entry]):
 
 
 def collect(
-    store: Collectable[Entry], now_seconds: float, age_seconds: float = MIN_AGE_SECONDS, *, dry_run: bool = False
+    store: Collectable[Any], now_seconds: float, age_seconds: float = MIN_AGE_SECONDS, *, dry_run: bool = False
 ) -> Collection:
     """Delete unreferenced objects and temporary files older than `age_seconds`.
 
@@ -105,8 +105,8 @@ def collect(
             "because a running sweep may be about to use what is younger"
         )
     oldest = now_seconds - age_seconds
-    objects = list(store.stored_objects())
-    drafts = [stored for stored in store.drafts() if stored.modified_seconds < oldest]
+    objects: list[Stored] = list(store.stored_objects())
+    drafts: list[Stored] = [stored for stored in store.drafts() if stored.modified_seconds < oldest]
     named: set[bytes] = set()
     for data in store.referring():
         named.update(NAMED.findall(data))
