@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -56,7 +57,7 @@ def solve(problem: Problem, core: Kernel) -> Solution:
         raise InvariantError("barbell needs the training returns")
     core_weight, sleeve, score = _parameters(problem)
     inner = core(replace(problem, constraints=None))
-    points = _score(problem.returns, score)
+    points = problem.shared.once(problem.returns, f"score {score}", partial(_score, problem.returns, score))
     best = np.argsort(-points, axis=1, kind="stable")[:, :sleeve]
     weights = core_weight * inner.weights
     share = (1.0 - core_weight) / best.shape[1]
