@@ -276,6 +276,12 @@ spec:
     assert spec_digest(read_document(unescape(found.group(1)))) == spec_digest(document)
 
 
+def test_a_value_that_the_document_holds_twice_is_written_twice() -> None:
+    costs = {"slippageBps": 5}
+    page = page_of(make_summary(), sweep=make_sweep(document={"costs": [costs], "exclude": [costs]}))
+    assert page.count("slippageBps: 5") == 2
+
+
 def test_the_picture_is_a_png_that_grows_with_profiles_and_estimators() -> None:
     sizes = []
     for count in (2, 20):

@@ -88,11 +88,13 @@ footer { margin-top:3.5rem; padding-top:1rem; border-top:1px solid var(--rule); 
   .worth { padding:1rem 1.1rem; } .worth p { font-size:1rem; } .plot { height:16rem; } .low .plot { height:8rem; }
   .chart { padding:.8rem .7rem 2rem 2.9rem; } .tiles { grid-template-columns:1fr 1fr; }
   .digests { grid-template-columns:1fr; } .digests dd { margin-bottom:.4rem; } }
+@page { margin:12mm; } @page wide { size:landscape; }
 @media print { * { print-color-adjust:exact; }
   :root { color-scheme:light; --paper:#fff; --card:#fff; --ink:#000; --quiet:#444; --rule:#bbb;
   --faint:#f4f4f4; --procedure:#0b63b5; --winner:#c24a00; --yardstick:#6d7681; --shade:#eee; --mark:#f4f4f4; }
   body { font-size:10pt; } main { max-width:none; padding:0; } .wide { overflow:visible; border:0; }
-  table { font-size:6.6pt; } th, td { padding:.15rem .25rem; white-space:normal; } code { overflow-wrap:anywhere; }
+  table { font-size:8pt; } th, td { padding:.15rem .3rem; } code { overflow-wrap:anywhere; }
+  #leaders { page:wide; } .leaders { font-size:6.5pt; } .leaders td { padding:.1rem .2rem; }
   section { margin-top:1.4rem; } figure, .tile, tr, pre { break-inside:avoid; } h2 { break-after:avoid; }
   .plot { height:14rem; } .low .plot { height:7rem; } .digest { min-width:0; } }
 """
