@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,10 +18,13 @@ from backsweep.solve.whole_backtest import run_backtest
 from backsweep.units import Block, Evaluation, Simulation, Solve, SolveTask, SolveUnit
 
 __all__ = [
+    "Series",
     "Simulated",
     "SolvedUnit",
     "backtest_task",
+    "failure",
     "join_weights",
+    "judge",
     "simulate_task",
     "solve_missing",
     "spread",
@@ -57,6 +60,16 @@ class Simulated:
     net: Float | None
     metrics: Mapping[str, float]
     slices: Float | None
+    failed_windows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """One simulation before it is judged: its net returns and the path behind them."""
+
+    simulation: Simulation
+    net: Float
+    path: Path
     failed_windows: int
 
 
@@ -106,83 +119,85 @@ def spread(weights: Weights, solve: Solve, assets: int) -> Float:
     return full
 
 
-def simulate_task(task: SolveTask, weights: Weights, block: Block, data: StrategyData, timer: Timer) -> list[Simulated]:
-    """Simulate one solve's weights for every rebalancing rule and cost level that is missing, and judge them."""
-    evaluation = block.evaluation
+def simulate_task(
+    task: SolveTask, weights: Weights, block: Block, data: StrategyData, timer: Timer
+) -> list[Series | Simulated]:
+    """Simulate one solve's weights for every rebalancing rule and cost level that is missing.
+
+    What can be judged is a `Series`; a trial that failed is `Simulated` already.
+    """
     failed_windows = len(weights.failures)
-    if failed_windows and not evaluation.hold_on_failure:
+    if failed_windows and not block.evaluation.hold_on_failure:
         row, reason = min(weights.failures.items())
         day = np.datetime_as_string(data.returns.dates[block.windows.decision[row]])
-        error = f"{failed_windows} of {len(block.windows)} windows failed, first the one decided on {day}: {reason}"
-        return [_failure(simulation, error, failed_windows) for simulation in task.simulations]
+        windows = f"{failed_windows} of {len(block.windows)} windows failed"
+        error = f"{windows}, first the one decided on {day}: {reason}"
+        return [failure(simulation, error, failed_windows) for simulation in task.simulations]
     full = spread(weights, task.solve, len(data.returns.symbols))
-    judged: list[Simulated] = []
+    found: list[Series | Simulated] = []
     for rule in sorted({simulation.rebalance for simulation in task.simulations}):
-        chosen = [simulation for simulation in task.simulations if simulation.rebalance == rule]
         with timer("simulate", rule):
             path = simulate(full, block.windows, data.returns, rule, "hold")
-            nets = np.stack([_charge(path, simulation, data.returns) for simulation in chosen])
-        with timer("measure", "metrics"):
-            judged += _judge(chosen, nets, path, data.returns, evaluation, failed_windows)
-    return judged
+            found += [
+                Series(simulation, _charge(path, simulation, data.returns), path, failed_windows)
+                for simulation in task.simulations
+                if simulation.rebalance == rule
+            ]
+    return found
 
 
-def backtest_task(task: SolveTask, block: Block, data: StrategyData, timer: Timer) -> list[Simulated]:
-    """Run the user's own whole backtest for every cost level that is missing, and judge what it gives."""
-    judged = []
+def backtest_task(task: SolveTask, block: Block, data: StrategyData, timer: Timer) -> list[Series | Simulated]:
+    """Run the user's own whole backtest for every cost level that is missing."""
+    found: list[Series | Simulated] = []
     for simulation in task.simulations:
         try:
             with timer("strategy", "backtest"):
                 net = run_backtest(task.solve, block.windows, data, simulation.costs)
         except StrategyError as error:
-            judged.append(_failure(simulation, str(error), 0))
+            found.append(failure(simulation, str(error), 0))
             continue
         path = Path(
             start=int(block.windows.test_start[0]),
-            gross=net,
-            traded=np.full_like(net, np.nan),  # its trades are its own affair: turnover is unknown, not zero
+            gross=np.full_like(net, np.nan),  # its trades are its own affair: costs and turnover are unknown, not zero
+            traded=np.full_like(net, np.nan),
             short=np.zeros_like(net),
             weights_end=np.zeros(len(data.returns.symbols)),
             ruined_row=ruined_row(net),
         )
-        (found,) = _judge([simulation], net[None], path, data.returns, block.evaluation, 0)
-        judged.append(replace(found, metrics={**found.metrics, "cost_drag": np.nan}))
-    return judged
+        found.append(Series(simulation, net, path, 0))
+    return found
+
+
+def judge(series: Sequence[Series], evaluation: Evaluation, returns: Returns, timer: Timer) -> list[Simulated]:
+    """Measure the ranked rows of many series at once; each gets what it would get alone, to the last bit."""
+    ranked = slice(0, evaluation.ranked_rows)
+    start = series[0].path.start
+    with timer("measure", "metrics"):
+        nets = np.stack([item.net[ranked] for item in series])
+        gross = np.stack([item.path.gross[ranked] for item in series])
+        traded = np.stack([item.path.traded[ranked] for item in series])
+        risk_free = returns.risk_free[start : start + evaluation.ranked_rows]
+        metrics = measure(nets, gross, traded, returns.periods, risk_free).metrics
+        slices = slice_statistics(nets, risk_free)
+    return [
+        Simulated(
+            simulation=item.simulation,
+            status="ok" if ruined_row(item.net) is None else "ruined",
+            error=None,
+            net=item.net,
+            metrics={name: float(values[index]) for name, values in metrics.items()},
+            slices=slices[index],
+            failed_windows=item.failed_windows,
+        )
+        for index, item in enumerate(series)
+    ]
+
+
+def failure(simulation: Simulation, error: str, failed_windows: int) -> Simulated:
+    """Return the result of a trial that failed for a reason of its own."""
+    return Simulated(simulation, "failed", error, None, {}, None, failed_windows)
 
 
 def _charge(path: Path, simulation: Simulation, returns: Returns) -> Float:
     costs = simulation.costs
     return net_returns(path, costs.slippage_bps, costs.commission_bps, costs.borrow_rate, returns.periods)
-
-
-def _judge(
-    simulations: Sequence[Simulation],
-    nets: Float,
-    path: Path,
-    returns: Returns,
-    evaluation: Evaluation,
-    failed_windows: int,
-) -> list[Simulated]:
-    """Measure the ranked rows of simulations that share a path; `nets` is (M, T')."""
-    ranked = slice(0, evaluation.ranked_rows)
-    risk_free = returns.risk_free[path.start : path.start + nets.shape[1]][ranked]
-    gross = np.broadcast_to(path.gross[ranked], (len(nets), evaluation.ranked_rows))
-    traded = np.broadcast_to(path.traded[ranked], gross.shape)
-    metrics = measure(nets[:, ranked], gross, traded, returns.periods, risk_free).metrics
-    slices = slice_statistics(nets[:, ranked], risk_free)
-    return [
-        Simulated(
-            simulation=simulation,
-            status="ok" if ruined_row(nets[index]) is None else "ruined",
-            error=None,
-            net=nets[index],
-            metrics={name: float(values[index]) for name, values in metrics.items()},
-            slices=slices[index],
-            failed_windows=failed_windows,
-        )
-        for index, simulation in enumerate(simulations)
-    ]
-
-
-def _failure(simulation: Simulation, error: str, failed_windows: int) -> Simulated:
-    return Simulated(simulation, "failed", error, None, {}, None, failed_windows)

@@ -20,11 +20,25 @@ import numpy as np
 from backsweep.arrays import Weights
 from backsweep.errors import InvariantError
 from backsweep.ports import Store
+from backsweep.solve.strategy import StrategyData
+from backsweep.solve.unit import Timer
 from backsweep.sweep.datasets import Dataset, open_dataset
-from backsweep.trial import Simulated, backtest_task, join_weights, simulate_task, solve_missing
+from backsweep.trial import (
+    Series,
+    Simulated,
+    backtest_task,
+    failure,
+    join_weights,
+    judge,
+    simulate_task,
+    solve_missing,
+)
 from backsweep.units import Block, SolveTask
 
 __all__ = ["BlockReport", "Work", "do_block", "module_folders", "no_timer", "read_weights", "simulation_record"]
+
+
+SERIES_AT_ONCE = 64
 
 
 @dataclass(slots=True)
@@ -100,14 +114,11 @@ def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
             record = _solve_record(outcome, store)
             report.records[solved.unit.id] = store.put_unit(solved.unit.id, record)
         report.solved_units += 1
-    for task in block.tasks:
-        if not task.simulations:
-            continue
-        for judged in _simulations(task, block, computed, store, data, timer):
-            with timer("store", "returns"):
-                record = simulation_record(judged, store)
-                report.records[judged.simulation.id] = store.put_unit(judged.simulation.id, record)
-            report.simulations.append((judged.simulation.id, record))
+    for judged in _judged(block, computed, store, data, timer):
+        with timer("store", "returns"):
+            record = simulation_record(judged, store)
+            report.records[judged.simulation.id] = store.put_unit(judged.simulation.id, record)
+        report.simulations.append((judged.simulation.id, record))
     report.seconds = dict(seconds)
     return report
 
@@ -153,19 +164,39 @@ def simulation_record(judged: Simulated, store: Store) -> dict[str, Any]:
     return record
 
 
+def _judged(
+    block: Block, computed: Mapping[str, Weights | str], store: Store, data: StrategyData, timer: Timer
+) -> Iterator[Simulated]:
+    """Yield the simulations of every task, judged `SERIES_AT_ONCE` at a time to bound memory."""
+    waiting: list[Series] = []
+    for task in block.tasks:
+        for found in _simulations(task, block, computed, store, data, timer):
+            if isinstance(found, Simulated):
+                yield found
+            else:
+                waiting.append(found)
+        if len(waiting) >= SERIES_AT_ONCE:
+            yield from judge(waiting, block.evaluation, data.returns, timer)
+            waiting = []
+    if waiting:
+        yield from judge(waiting, block.evaluation, data.returns, timer)
+
+
 def _simulations(
     task: SolveTask,
     block: Block,
     computed: Mapping[str, Weights | str],
     store: Store,
-    data: Any,
-    timer: Any,
-) -> Sequence[Simulated]:
-    if task.solve.profile == "strategy" and not task.units:
+    data: StrategyData,
+    timer: Timer,
+) -> Sequence[Series | Simulated]:
+    if not task.simulations:
+        return []
+    if not task.units:
         return backtest_task(task, block, data, timer)
     weights = read_weights(task, store, computed)
     if isinstance(weights, str):
-        return [Simulated(item, "failed", weights, None, {}, None, 0) for item in task.simulations]
+        return [failure(item, weights, 0) for item in task.simulations]
     return simulate_task(task, weights, block, data, timer)
 
 
