@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import tempfile
@@ -39,12 +40,14 @@ class FolderContents:
 
 
 def check_output(folder: Path) -> None:
-    """Refuse an output folder that holds something else than an earlier run.
+    """Refuse, before anything is computed, an output folder that holds something else than an earlier run.
 
     Raises
     ------
     UserError
     """
+    if importlib.util.find_spec("PIL") is None:
+        raise UserError("the report is drawn by Pillow, which is not installed: pip install 'backsweep[report]'")
     if folder.is_file():
         raise UserError(f"--output {folder}: it is a file; give a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "manifest.json").is_file():
