@@ -6,6 +6,7 @@ are let through one at a time, which makes it one here as well.
 
 from __future__ import annotations
 
+import functools
 import io
 import socket
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3  # type: ignore[import-untyped]
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
     MotoRequestHandler,
@@ -97,6 +99,7 @@ class S3Server:
         self._port = 0
         self.behaviour: Behaviour = proper
         self.requests: list[Environ] = []
+        self.access_keys = {ACCESS_KEY}  # those of tests
 
     @property
     def url(self) -> str:
@@ -107,6 +110,12 @@ class S3Server:
         self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
+
+    @functools.cached_property
+    def client(self) -> Any:
+        """boto3's own client, to look at a bucket from outside."""
+        keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": "us-east-1"}
+        return boto3.session.Session(**keys).client("s3", endpoint_url=self.url)
 
     def stop(self) -> None:
         """Go away: connections are refused until `start`."""

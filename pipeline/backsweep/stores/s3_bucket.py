@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from backsweep.errors import StoreError, TransientError
 from backsweep.stores.layout import FORMAT_NAME
 from backsweep.stores.s3_address import S3Access, S3Address
-from backsweep.stores.s3_client import failures, make_client, server_of
+from backsweep.stores.s3_client import failures, make_client, make_session, server_of
 from backsweep.stores.s3_errors import Outcome, Place, explain, outcome_of
 
 __all__ = ["IF_ABSENT", "Bucket", "Found", "Listed", "tag_of"]
@@ -75,6 +75,7 @@ class Bucket:
     def __init__(self, address: S3Address, access: S3Access) -> None:
         self.address = address
         self.access = access
+        self._sessions: dict[int, Any] = {}
         self._clients: dict[tuple[int, bool], Any] = {}
         self._making = threading.Lock()
         self._reached = access.patient
@@ -223,11 +224,13 @@ class Bucket:
 
     def _client(self) -> Any:
         """Return this process's client: a hasty one before the first answer, then a calm one."""
-        kind = (os.getpid(), not self._reached)
+        process, hasty = kind = (os.getpid(), not self._reached)
         if kind not in self._clients:
             with self._making:
+                if process not in self._sessions:
+                    self._sessions[process] = make_session()
                 if kind not in self._clients:
-                    self._clients[kind] = make_client(self.access, hasty=kind[1])
+                    self._clients[kind] = make_client(self._sessions[process], self.access, hasty=hasty)
         return self._clients[kind]
 
     def _hear(self, client: Any, error: Exception) -> None:

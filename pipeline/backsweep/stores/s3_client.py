@@ -12,25 +12,44 @@ from urllib.parse import urlsplit
 from backsweep.errors import StoreError
 from backsweep.stores.s3_address import S3Access
 
-__all__ = ["failures", "make_client", "server_of"]
+__all__ = ["failures", "make_client", "make_session", "server_of"]
 
 # Before the first answer the address may be wrong, and somebody waits.
-HASTY = {"connect_timeout": 2, "read_timeout": 5, "retries": {"mode": "standard", "total_max_attempts": 2}}
-CALM = {"connect_timeout": 5, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
+HASTY: dict[str, Any] = {
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+CALM: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+}
 
 
-def make_client(access: S3Access, *, hasty: bool) -> Any:
-    """Return a client with a session of its own (boto3's shared one is not safe with threads).
+def make_session() -> Any:
+    """Return a session of one's own, since boto3's shared one is not safe with threads. Its clients are made fast.
 
     Raises
     ------
-    StoreError : boto3 is not installed, or the endpoint that the environment gives is no address.
+    StoreError : boto3 is not installed.
     """
     try:
         from boto3.session import Session  # type: ignore[import-untyped]
-        from botocore.config import Config  # type: ignore[import-untyped]
     except ImportError as error:
         raise StoreError("a store on S3 needs boto3; install backsweep with its extra 's3'") from error
+    return Session()
+
+
+def make_client(session: Any, access: S3Access, *, hasty: bool) -> Any:
+    """Return a client; `hasty` for the time before the first answer.
+
+    Raises
+    ------
+    StoreError : the endpoint or region that the environment gives is none.
+    """
+    from botocore.config import Config  # type: ignore[import-untyped]
+
     config = Config(
         **(HASTY if hasty else CALM),
         max_pool_connections=access.connections,
@@ -40,9 +59,16 @@ def make_client(access: S3Access, *, hasty: bool) -> Any:
         response_checksum_validation="when_required",
     )
     try:
-        return Session().client("s3", endpoint_url=access.endpoint_url, region_name=access.region, config=config)
+        client = session.client("s3", endpoint_url=access.endpoint_url, region_name=access.region, config=config)
     except ValueError as error:
-        raise StoreError(f"the store's server or region is no valid one: {error}") from error
+        raise StoreError("the endpoint or region in the AWS configuration is no valid one; correct it") from error
+    client.meta.events.register("before-call.s3.HeadBucket", _take_as_it_is)
+    return client
+
+
+def _take_as_it_is(params: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from asking without end: it asks HeadBucket where a server redirects it, and is redirected."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -6,10 +6,11 @@ writers both win. On such a server two runs destroy each other's manifests witho
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 
-from backsweep.errors import StoreError
+from backsweep.errors import BacksweepError, StoreError
 from backsweep.stores.s3_bucket import IF_ABSENT, Bucket
 from backsweep.stores.s3_errors import Outcome
 
@@ -27,12 +28,15 @@ def probe(bucket: Bucket) -> None:
     StoreError : a condition is ignored or kept by one writer at a time only, or something is not allowed.
     """
     name = f"tmp/probe-{os.urandom(12).hex()}"
+    keys = [f"{name}/one", f"{name}/raced"]
     try:
-        _probe_conditions(bucket, f"{name}/one")
-        _probe_races(bucket, f"{name}/raced")
-    finally:
-        for key in (f"{name}/one", f"{name}/raced"):
-            bucket.delete(key)
+        _probe_conditions(bucket, keys[0])
+        _probe_races(bucket, keys[1])
+    except StoreError:
+        with contextlib.suppress(BacksweepError):  # the first error says more
+            _clear(bucket, keys)
+        raise
+    _clear(bucket, keys)
 
 
 def _probe_conditions(bucket: Bucket, key: str) -> None:
@@ -64,6 +68,11 @@ def _probe_races(bucket: Bucket, key: str) -> None:
     found = bucket.get(key)
     if found is not None and _winners(bucket, key, {"IfMatch": found[1]}) > 1:
         raise _refusal(bucket, "several writers at once passed If-Match")
+
+
+def _clear(bucket: Bucket, keys: list[str]) -> None:
+    for key in keys:
+        bucket.delete(key)
 
 
 def _winners(bucket: Bucket, key: str, condition: Mapping[str, str]) -> int:
