@@ -32,7 +32,7 @@ class DiskTiles:
 
     Parameters
     ----------
-    folder : where the scratch file lies; needs `Tiling.stored_bytes` of space at most.
+    folder : where the scratch file lies; needs `Tiling.stored_bytes` and one row of tiles of space at most.
     memory_bytes : at least four tiles.
     tile_bytes : of the largest tile, `Tiling.tile_bytes`.
     """

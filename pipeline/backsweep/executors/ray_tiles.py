@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,16 +35,20 @@ class RayTiles:
     """
 
     def __init__(self, workers: int, *, timeout_seconds: float = 600.0, retries: int = 3) -> None:
-        import ray
-
-        if not ray.is_initialized():
+        ray = sys.modules.get("ray")  # imported by whoever connected: it reads its settings then
+        if ray is None or not ray.is_initialized():
             raise UserError("there is no Ray to compute on: connect to one first, or compute serially")
-        self._ray = ray
-        self._in_flight = workers * IN_FLIGHT_PER_WORKER
+        self._ray: Any = ray
+        self._most_in_flight = workers * IN_FLIGHT_PER_WORKER
         self._timeout_seconds = timeout_seconds
         self._retries = retries
         self._pending: list[Any] = []
         self._remote: dict[Kernel, Any] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Tasks submitted and not known to be finished."""
+        return len(self._pending)
 
     def put(self, tile: Float) -> Handle:
         """Take a tile into keeping."""
@@ -51,7 +56,7 @@ class RayTiles:
 
     def submit(self, kernel: Kernel, *tiles: Handle, **constants: Any) -> Handle:
         """Submit the kernel as a task; wait first while too many are in flight."""
-        while len(self._pending) >= self._in_flight:
+        while len(self._pending) >= self._most_in_flight:
             _, waiting = self._ray.wait(self._pending, num_returns=1, timeout=self._timeout_seconds, fetch_local=False)
             if len(waiting) == len(self._pending):
                 raise BlockTimeoutError(

@@ -21,6 +21,8 @@ __all__ = ["SHRINKAGES", "DiagonalPlusLowRank", "shrink_returns", "write_precisi
 
 SHRINKAGES = ("ledoit_wolf", "oas")
 
+_LEAST_SHARE = 1e-14  # a smaller share of the target is rounding: nothing would be shrunk
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiagonalPlusLowRank:
@@ -146,15 +148,16 @@ def shrink_returns(returns: Float, shrinkage: str) -> DiagonalPlusLowRank:
         length = np.diagonal(inner)
         spread = (square - assets * level * level) / assets
         noise = min((float(length @ length) / rows - square) / (assets * rows), spread)
-        share = noise / spread if noise > 0 and spread > 0 else 0.0
+        # without spread the covariance is the target already
+        share = max(noise, 0.0) / spread if spread > 0 else 1.0
     else:
         alpha = square / (assets * assets)
         bottom = (rows + 1.0) * (alpha - level * level / assets)
         share = min((alpha + level * level) / bottom, 1.0) if bottom > 0 else 1.0
-    if not share * level > 0:
+    if share <= _LEAST_SHARE or not level > 0:
         raise NumericError(
-            f"the covariance of these returns is shrunk by {share:.3g} towards {level:.3g} times the identity, so it "
-            f"is not positive definite; give returns that vary, or more rows"
+            f"the covariance of these returns is {share:.3g} of {level:.3g} times the identity and the rest sample, so "
+            f"there is no diagonal to invert it by; give returns that vary, and more rows"
         )
     centred *= np.sqrt((1.0 - share) / rows)
     return DiagonalPlusLowRank(np.full(assets, share * level), centred.T)

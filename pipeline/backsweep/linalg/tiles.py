@@ -53,13 +53,13 @@ class SerialTiles:
     """Runs each kernel when it is submitted and keeps all tiles in this process's memory."""
 
     def __init__(self) -> None:
-        self._kept_bytes = 0
+        self.kept_bytes = 0
         self.peak_bytes = 0
 
     def put(self, tile: Float) -> Handle:
         """Take a tile into keeping."""
-        self._kept_bytes += tile.nbytes
-        self.peak_bytes = max(self.peak_bytes, self._kept_bytes)
+        self.kept_bytes += tile.nbytes
+        self.peak_bytes = max(self.peak_bytes, self.kept_bytes)
         return Handle(read_only(tile))
 
     def submit(self, kernel: Kernel, *tiles: Handle, **constants: Any) -> Handle:
@@ -73,7 +73,7 @@ class SerialTiles:
 
     def release(self, tile: Handle) -> None:
         """Forget a tile."""
-        self._kept_bytes -= tile.content.nbytes
+        self.kept_bytes -= tile.content.nbytes
         tile.content = None
 
 
@@ -115,7 +115,9 @@ class Tiling:
         """Return the most bytes of tiles that an executor keeps at once during a factorisation or an inverse.
 
         The lower triangle is `count (count + 1) / 2` tiles. One more row or column of tiles is there while its
-        successor is computed, and each task in flight holds an accumulator, a result and a tile nobody else needs.
+        successor is computed, each task in flight holds an accumulator, a result and a tile nobody else needs, and
+        the pivots wait to be fetched. A solve of M columns keeps the triangle and its right sides.
         """
         triangle = self.count * (self.count + 1) // 2
-        return (triangle + self.count + 3 * in_flight) * self.tile_bytes
+        pivots_bytes = self.order * np.dtype(np.float64).itemsize
+        return (triangle + self.count + 3 * in_flight) * self.tile_bytes + pivots_bytes
