@@ -20,30 +20,30 @@ PROFILE_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
     "market": (0.5, 1, 4),
     "benchmark": (0.5, 1, 4),
     "inverse_volatility": (1, 2, 8),
-    "min_variance": (20, 400, 9_000),
-    "max_sharpe": (20, 400, 9_000),
-    "max_diversification": (20, 400, 9_000),
-    "risk_parity": (20, 300, 11_000),
-    "hrp": (25, 300, 8_000),
-    "herc": (80, 800, 12_000),
-    "nco": (100, 1_200, 15_000),
-    "min_cvar": (260, 4_000, 60_000),
-    "barbell": (25, 420, 9_200),
+    "min_variance": (16, 180, 1_600),
+    "max_sharpe": (12, 180, 1_600),
+    "max_diversification": (16, 180, 1_600),
+    "risk_parity": (18, 150, 2_300),
+    "hrp": (20, 300, 7_000),
+    "herc": (30, 400, 9_000),
+    "nco": (45, 650, 12_000),
+    "min_cvar": (320, 4_000, 30_000),
+    "barbell": (20, 220, 2_500),
     "strategy": (2_000, 5_000, 20_000),
 }
 ESTIMATOR_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
-    "sample": (8, 60, 1_500),
-    "ledoit_wolf": (20, 200, 5_000),
-    "oas": (10, 80, 2_000),
-    "ewma": (10, 70, 1_700),
-    "denoised": (60, 900, 60_000),
-    "gerber": (60, 900, 20_000),
+    "sample": (12, 80, 1_500),
+    "ledoit_wolf": (12, 110, 2_500),
+    "oas": (10, 90, 2_000),
+    "ewma": (14, 90, 1_700),
+    "denoised": (70, 900, 27_000),
+    "gerber": (30, 300, 8_000),
 }
 CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
-LEAF_ORDER_MICROSECONDS = (400.0, 6_000.0, 150_000.0)
-SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.08, "daily": 0.2}  # at 20 assets
-METRICS_MICROSECONDS_PER_ROW = 0.04
-UNIT_MICROSECONDS = 250.0  # naming, storing and reporting a unit
+LEAF_ORDER_MICROSECONDS = (30.0, 1_000.0, 50_000.0)
+SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.06, "daily": 0.06}  # at 20 assets
+METRICS_MICROSECONDS_PER_ROW = 0.02
+UNIT_MICROSECONDS = 300.0  # naming, storing and reporting a unit
 PEAK_BYTES_BASE = 130 << 20  # the process with numpy and pyarrow imported
 
 
