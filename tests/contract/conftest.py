@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,10 @@ from backsweep.stores.opening import open_store
 from backsweep.stores.s3 import S3Store
 
 if TYPE_CHECKING:
+    from tests.contract.minio_server import MinioServer
     from tests.contract.s3_server import S3Server
+
+MINIO = os.environ.get("BACKSWEEP_TEST_MINIO")  # the path of its binary
 
 BUCKETS = itertools.count()
 INHERITED = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"]
@@ -96,10 +100,31 @@ def bucket(s3_server: S3Server) -> Bucket:
     return made
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(scope="session")
+def running_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
+    from tests.contract.minio_server import MinioServer
+
+    assert MINIO is not None
+    server = MinioServer(MINIO, tmp_path_factory.mktemp("minio"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def minio_bucket(running_minio: MinioServer, aws_environment: None) -> StorePlace:
+    name = f"bucket{next(BUCKETS)}"
+    running_minio.client.create_bucket(Bucket=name)
+    return StorePlace(f"s3://{name}/some/prefix", running_minio.url)
+
+
+@pytest.fixture(params=["file", "s3", *(["minio"] if MINIO else [])])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
     if request.param == "file":
         return StorePlace(str(tmp_path / "store"))
+    if request.param == "minio":
+        found: StorePlace = request.getfixturevalue("minio_bucket")
+        return found
     bucket = request.getfixturevalue("bucket")
     return StorePlace(bucket.uri, bucket.server.url)
 

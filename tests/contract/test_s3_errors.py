@@ -202,7 +202,7 @@ def test_a_server_that_says_it_does_not_know_conditions(bucket: Bucket) -> None:
 @pytest.fixture
 def reader(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket that these credentials may read and list, and not write."""
-    import boto3  # type: ignore[import-untyped]
+    import boto3
     from moto.core.authorization import enable_iam_authentication
 
     bucket.open().put_unit("u", {})

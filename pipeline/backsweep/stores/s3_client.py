@@ -35,7 +35,7 @@ def make_session() -> Any:
     StoreError : boto3 is not installed.
     """
     try:
-        from boto3.session import Session  # type: ignore[import-untyped]
+        from boto3.session import Session
     except ImportError as error:
         raise StoreError("a store on S3 needs boto3; install backsweep with its extra 's3'") from error
     return Session()
@@ -48,7 +48,7 @@ def make_client(session: Any, access: S3Access, *, hasty: bool) -> Any:
     ------
     StoreError : the endpoint or region that the environment gives is none.
     """
-    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.config import Config
 
     config = Config(
         **(HASTY if hasty else CALM),
@@ -73,8 +73,8 @@ def _take_as_it_is(params: dict[str, Any], **_: Any) -> None:
 
 def failures() -> tuple[type[Exception], ...]:
     """Return what a client's methods raise."""
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
-    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     return BotoCoreError, ClientError, ResponseParserError
 

@@ -121,8 +121,8 @@ def _explain_answer(answer: dict[str, Any], place: Place, operation: str) -> Bac
 
 def _explain_silence(error: Exception, place: Place, *, reached: bool) -> BacksweepError:
     """Return the sentence for what went wrong before, or instead of, an answer."""
-    from botocore import exceptions as said  # type: ignore[import-untyped]
-    from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
+    from botocore import exceptions as said
+    from botocore.parsers import ResponseParserError
 
     store = f"the store {place.uri}"
     if isinstance(error, said.NoCredentialsError):
