@@ -170,6 +170,10 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_computed(tmp_pat
     np.save(tmp_path / "a.npy", np.eye(2))
     assert "suffix '.csv' is not .npy or .parquet" in refused(tmp_path, "a.npy", "x.csv")
     assert "there is no folder" in refused(tmp_path, "a.npy", "none/x.npy")
+    alone = options(tmp_path / "a.npy", tmp_path / "x.npy")
+    alone.workers = 2
+    with pytest.raises(UserError, match="--workers 2: give 1 or more, and --ray"):
+        invert(alone)
 
 
 def test_a_parquet_file_is_laid_out_where_it_leaves_nothing(tmp_path: Path) -> None:

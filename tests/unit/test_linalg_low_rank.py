@@ -117,6 +117,16 @@ def test_an_asset_that_was_dropped_too_early_is_taken_back(seed: int) -> None:
     np.testing.assert_allclose(found.weights, scaled[0] / scaled[0].sum(), atol=1e-12)
 
 
+def test_least_variance_is_refined_once_which_woodbury_alone_needs() -> None:
+    refined, alone = 0.0, 0.0
+    for seed in range(10):
+        factor = np.random.default_rng(seed).normal(0.3, 1.0, (60, 5))
+        matrix = DiagonalPlusLowRank(np.full(60, 1e-3), factor)
+        refined += minimise_low_rank(matrix).certificate
+        alone += np.abs(matrix.multiply(matrix.precision().multiply(np.ones(60))) - 1).max()
+    assert refined < 0.7 * alone
+
+
 def test_the_slow_way_of_pivoting_ends_at_the_same_portfolio(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix = shrink_returns(draw_returns(40, 60, 3), "ledoit_wolf")
     fast = minimise_long_only(matrix)

@@ -33,6 +33,8 @@ def invert(options: argparse.Namespace) -> int:
         raise UserError(f"--output {output}: the suffix {output.suffix!r} is not .npy or .parquet")
     if not output.parent.is_dir():
         raise UserError(f"--output {output}: there is no folder {output.parent}")
+    if options.workers is not None and (options.workers < 1 or not options.ray):
+        raise UserError(f"--workers {options.workers}: give 1 or more, and --ray, whose workers they are")
     started = time.monotonic()
     with contextlib.ExitStack() as opened:
         source, symbols = open_matrix(source_path, output.parent)
