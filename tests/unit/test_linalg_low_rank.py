@@ -101,6 +101,14 @@ def test_a_diagonal_of_its_own_for_each_asset_and_one_factor_have_a_known_invers
     np.testing.assert_allclose(matrix.precision().multiply(np.eye(3)), known, rtol=1e-14)
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("rows", [2, 10])
+def test_one_asset_is_its_own_target_however_its_variance_is_rounded(seed: int, rows: int) -> None:
+    returns = draw_returns(rows, 1, 1500 + seed)
+    found = dense(shrink_returns(returns, "ledoit_wolf"))
+    np.testing.assert_allclose(found, [[returns.var()]], rtol=1e-12)
+
+
 def test_one_asset_and_two_that_are_the_same() -> None:
     single = shrink_returns(draw_returns(10, 1, 0), "oas")
     assert minimise_low_rank(single).weights == pytest.approx([1.0])

@@ -21,7 +21,7 @@ __all__ = ["SHRINKAGES", "DiagonalPlusLowRank", "shrink_returns", "write_precisi
 
 SHRINKAGES = ("ledoit_wolf", "oas")
 
-_LEAST_SHARE = 1e-14  # a smaller share of the target is rounding: nothing would be shrunk
+_ROUNDING = 1e-14  # what differs from 0 by less of its own scale is 0: a share of the target, a spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,13 +148,13 @@ def shrink_returns(returns: Float, shrinkage: str) -> DiagonalPlusLowRank:
         length = np.diagonal(inner)
         spread = (square - assets * level * level) / assets
         noise = min((float(length @ length) / rows - square) / (assets * rows), spread)
-        # without spread the covariance is the target already
-        share = max(noise, 0.0) / spread if spread > 0 else 1.0
+        # without spread (one asset, say) the covariance is the target already
+        share = max(noise, 0.0) / spread if spread > _ROUNDING * level * level else 1.0
     else:
         alpha = square / (assets * assets)
         bottom = (rows + 1.0) * (alpha - level * level / assets)
         share = min((alpha + level * level) / bottom, 1.0) if bottom > 0 else 1.0
-    if share <= _LEAST_SHARE or not level > 0:
+    if share <= _ROUNDING or not level > 0:
         raise NumericError(
             f"the covariance of these returns is {share:.3g} of {level:.3g} times the identity and the rest sample, so "
             f"there is no diagonal to invert it by; give returns that vary, and more rows"
