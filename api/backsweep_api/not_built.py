@@ -24,6 +24,7 @@ UNBUILT: dict[tuple[str, ...], str] = {
     ("ttl_seconds_after_finished",): "it belongs to a cluster; leave it out",
 }
 NOT_BUILT = "is not built in this release"
+CREDENTIALS = "keys are taken from the environment as boto3 finds them; leave it out"
 
 
 def refuse_unbuilt(document: BacktestSweep) -> None:
@@ -52,8 +53,10 @@ def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
     for index, engine in enumerate(spec.axes.engine):
         if engine != "native":
             yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write native"
-    if spec.storage is not None and not spec.storage.uri.startswith("file://"):
-        yield f"spec.storage.uri: {spec.storage.uri} {NOT_BUILT}: results are kept in folders; write a file:// URI"
+    if spec.storage is not None and spec.storage.secret_ref is not None:
+        yield f"spec.storage.secretRef: {NOT_BUILT}: {CREDENTIALS}"
+    if spec.storage is not None and spec.storage.service_account_name is not None:
+        yield f"spec.storage.serviceAccountName: {NOT_BUILT}: {CREDENTIALS}"
     for field, uri in table_uris(spec):
         if not uri.startswith("file://"):
             yield f"{field}: {uri} {NOT_BUILT}: tables are read from files; write a file:// URI"

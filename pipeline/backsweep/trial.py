@@ -182,7 +182,7 @@ def judge(series: Sequence[Series], evaluation: Evaluation, returns: Returns, ti
     return [
         Simulated(
             simulation=item.simulation,
-            status="ok" if ruined_row(item.net) is None else "ruined",
+            status="ok" if ruined_row(item.net[ranked]) is None else "ruined",
             error=None,
             net=item.net,
             metrics={name: float(values[index]) for name, values in metrics.items()},

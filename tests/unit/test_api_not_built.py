@@ -67,9 +67,10 @@ UNBUILT = [
         ["spec.axes.engine[1]: skfolio is not built in this release; write native"],
     ),
     (
-        "storage: {uri: 's3://b/p'}",
+        "storage: {uri: 's3://b/p', secretRef: {name: keys}}",
         [
-            "spec.storage.uri: s3://b/p is not built in this release: results are kept in folders; write a file:// URI",
+            "spec.storage.secretRef: is not built in this release: keys are taken from the environment as boto3 finds "
+            "them; leave it out",
         ],
     ),
     ("data: {uri: 's3://b/p.csv'}", [f"spec.data.uri: s3://b/p.csv {TABLES}"]),

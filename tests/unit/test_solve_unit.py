@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -110,18 +111,44 @@ def test_a_window_without_assets_fails_with_its_reason(returns: Returns) -> None
     assert "no asset takes part" in found.failures[0]
 
 
+def with_benchmark(returns: Returns, gap: int | None = None) -> Returns:
+    """Return the set with its last column as the benchmark, without a return on row `gap`."""
+    rows = returns.estimation.copy()
+    if gap is not None:
+        rows[gap, 19] = np.nan
+    return dataclasses.replace(returns, estimation=rows, benchmark=np.array([19]))
+
+
+BETA = {"minWeight": -0.5, "maxWeight": 0.5, "net": 0, "gross": 1.5, "beta": {"tolerance": 0.02}}
+
+
+def test_a_market_neutral_portfolio_has_no_beta_and_no_net_weight(returns: Returns) -> None:
+    windows = windows_of(returns)
+    solve = Solve("max_diversification", {}, Estimator("sample"), None, BETA, np.arange(19))
+    found = solve_run([solve], windows, with_benchmark(returns), no_timer)[0]
+    assert not found.failures
+    for window in (0, 20, 40):
+        rows = returns.estimation[int(windows.train_start[window]) : int(windows.train_stop[window])]
+        betas = np.cov(rows, rowvar=False)[:19, 19] / rows[:, 19].var(ddof=1)
+        assert abs(found.values[window] @ betas) <= 0.02 + 1e-9
+        assert abs(found.values[window].sum()) < 1e-9
+        assert np.abs(found.values[window]).sum() > 0.5
+
+
+def test_a_beta_that_is_not_known_fails_its_window_and_no_other(returns: Returns) -> None:
+    windows = windows_of(returns)
+    solve = Solve("max_diversification", {}, Estimator("sample"), None, BETA, np.arange(19))
+    found = solve_run([solve], windows, with_benchmark(returns, gap=400), no_timer)[0]
+    touched = np.flatnonzero((windows.train_start <= 400) & (windows.train_stop > 400))
+    assert set(found.failures) == set(touched.tolist())
+    assert "there is no beta" in found.failures[int(touched[0])]
+
+
+@pytest.mark.parametrize("profile", ["equal_weight", "min_cvar"])
+def test_the_empty_portfolio_is_a_named_failure_not_an_answer(returns: Returns, profile: str) -> None:
+    found = solve_run([solve_of(profile, minWeight=-0.5, net=0)], windows_of(returns), returns, no_timer)[0]
+    assert set(found.failures.values()) == {"net 0 leaves this profile the empty portfolio alone"}
+
+
 def replaced(returns: Returns, estimation: np.ndarray) -> Returns:
-    return Returns(
-        returns.dates,
-        returns.symbols,
-        returns.simulation,
-        returns.tradable,
-        estimation,
-        returns.estimation_rows,
-        returns.delisted_row,
-        returns.member,
-        returns.benchmark,
-        returns.risk_free,
-        returns.periods,
-        "changed",
-    )
+    return dataclasses.replace(returns, estimation=estimation)

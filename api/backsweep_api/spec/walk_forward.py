@@ -52,7 +52,7 @@ class WalkForward(Model):
         0, description="Rows left out between training and test; 0 trades at the close it decided on."
     )
     anchored: Annotated[bool, Flag()] = Field(
-        False, description="Whether training begins at the first row and grows, instead of rolling."
+        False, description="Whether training grows from the first row of the first window, instead of rolling."
     )
     partial: Annotated[Literal["drop", "keep"], OneOf()] = Field(
         "drop", description="Whether a last window with fewer than test rows is kept."

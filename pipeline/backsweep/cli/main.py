@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_document_commands(commands)
     _add_store_commands(commands)
     _add_trial_commands(commands)
+    _add_matrix_commands(commands)
     return parser
 
 
@@ -76,7 +77,15 @@ def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     verify = _command(commands, "verify", "stored:verify", "re-hash everything a manifest names")
     verify.add_argument("manifest", metavar="MANIFEST", help="a run folder or its manifest.json")
     gc = _command(commands, "gc", "stored:collect", "delete unreferenced objects older than 7 days")
-    gc.add_argument("store", metavar="STORE", nargs="?", default=None, help="folder (default: .backsweep/store)")
+    gc.add_argument(
+        "store",
+        metavar="STORE",
+        nargs="?",
+        default=None,
+        help="folder or s3://bucket/prefix (default: .backsweep/store)",
+    )
+    gc.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
+    gc.add_argument("--region", help="region of the bucket")
     gc.add_argument("--dry-run", action="store_true", help="say what would be deleted")
     gc.add_argument("--json", action="store_true", help="print JSON")
 
@@ -99,6 +108,17 @@ def _add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     export.add_argument("trials", metavar="TRIAL", nargs="*", help="trial ids (default: all)")
     export.add_argument("--run", metavar="DIR", help="run folder (default: the newest in runs/)")
     export.add_argument("--output", required=True, metavar="FILE", help="a .parquet or .csv file")
+
+
+def _add_matrix_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    invert = _command(commands, "invert", "matrix:invert", "invert a symmetric positive definite matrix tile by tile")
+    invert.add_argument("file", metavar="FILE", help="a square matrix, .npy or .parquet")
+    invert.add_argument("--output", required=True, metavar="FILE", help="a .npy or .parquet file")
+    invert.add_argument("--tile", type=int, default=1024, metavar="N", help="rows of a tile (default: 1024)")
+    invert.add_argument("--memory-mib", type=int, default=512, metavar="N", help="tiles kept in memory (default: 512)")
+    invert.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="on Ray: here, or at an address")
+    invert.add_argument("--workers", type=int, metavar="N", help="Ray workers")
+    invert.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _command(

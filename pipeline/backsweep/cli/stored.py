@@ -31,9 +31,9 @@ def collect(options: argparse.Namespace) -> int:
     """Delete unreferenced objects older than 7 days."""
     from backsweep.flow.prepare import LOCAL_STORE
     from backsweep.stores.collection import collect as collect_garbage
-    from backsweep.stores.file import FileStore
+    from backsweep.stores.opening import open_store
 
-    store = FileStore(options.store or LOCAL_STORE)
+    store = open_store(options.store or LOCAL_STORE, options.endpoint_url, options.region)
     found = collect_garbage(store, time.time(), dry_run=options.dry_run)
     if options.json:
         json.dump(dataclasses.asdict(found), sys.stdout, indent=1)

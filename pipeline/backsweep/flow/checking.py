@@ -10,9 +10,8 @@ import numpy as np
 
 from backsweep.data.digests import returns_digest
 from backsweep.errors import BacksweepError, VerificationError
-from backsweep.flow.reopen import Reopened, find_manifest, reopen
+from backsweep.flow.reopen import Reopened, find_manifest, reopen, store_of
 from backsweep.report.tables import read_columns
-from backsweep.stores.file import FileStore
 from backsweep.stores.manifest import parse_manifest
 from backsweep.stores.verification import verify
 
@@ -28,7 +27,7 @@ def differences(place: str | Path) -> Iterator[str]:
     path = find_manifest(place)
     data = path.read_bytes()
     try:
-        store = FileStore(parse_manifest(data).run["store"])
+        store = store_of(parse_manifest(data))
     except VerificationError as error:
         yield str(error)
         return

@@ -15,8 +15,8 @@ from backsweep.ports import ManifestKey
 from backsweep.settings import numeric_environment
 from backsweep.sources.code import code_digest
 from backsweep.sources.loading import load
-from backsweep.stores.file import FileStore
 from backsweep.stores.ledger import Ledger
+from backsweep.stores.opening import AnyStore, StoreAddress, open_store
 from backsweep.sweep.datasets import Dataset, put_dataset
 from backsweep.sweep.work import module_folders
 from backsweep_api.canonical import digest
@@ -61,7 +61,8 @@ class Prepared:
     document: BacktestSweep
     spec: Mapping[str, Any]
     folder: Path
-    store: FileStore
+    store_address: StoreAddress
+    store: AnyStore
     datasets: Sequence[Dataset]
     references: tuple[str, ...]
     strategy: dict[str, Any] | None
@@ -109,17 +110,18 @@ def prepare(document: BacktestSweep, folder: Path) -> Prepared:
     """
     times = StageTimes()
     spec = document.normalised()["spec"]
-    store = FileStore(spec["storage"]["uri"] if "storage" in spec else LOCAL_STORE)
+    address = _store_address(spec)
+    store = open_store(*address)
     store.probe()
     datasets = times.time("resolve data", lambda: [_dataset(entry, folder) for entry in spec["data"]])
     references = times.time("store data", lambda: tuple(put_dataset(store, dataset) for dataset in datasets))
     strategy = _strategy(spec, folder, datasets)
     plan = times.time("plan", lambda: plan_sweep(document, strategy, datasets, store))
-    return Prepared(document, spec, folder, store, datasets, references, strategy, plan, times)
+    return Prepared(document, spec, folder, address, store, datasets, references, strategy, plan, times)
 
 
 def plan_sweep(
-    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: FileStore
+    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: AnyStore
 ) -> SweepPlan:
     """Plan a document over its resolved data sets.
 
@@ -151,6 +153,11 @@ def plan_sweep(
 def _dataset(entry: Mapping[str, Any], folder: Path) -> Dataset:
     loaded = load(entry, folder)
     return Dataset(loaded.label, loaded.lineage, loaded.returns, loaded.prices, loaded.features, loaded.provenance)
+
+
+def _store_address(spec: Mapping[str, Any]) -> StoreAddress:
+    storage = spec.get("storage", {"uri": LOCAL_STORE})
+    return StoreAddress(storage["uri"], storage.get("endpointUrl"), storage.get("region"))
 
 
 def _strategy(spec: Mapping[str, Any], folder: Path, datasets: Sequence[Dataset]) -> dict[str, Any] | None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from backsweep.errors import UserError
 from backsweep.flow.prepare import plan_sweep
 from backsweep.report.tables import columns_of_bytes
-from backsweep.stores.file import FileStore
 from backsweep.stores.manifest import Manifest, parse_manifest
+from backsweep.stores.opening import AnyStore, open_store
 from backsweep.sweep.datasets import Dataset, open_dataset
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.table import TrialTable
 from backsweep_api.documents import document_from_tree
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
 
-__all__ = ["Reopened", "find_manifest", "newest_run", "reopen"]
+__all__ = ["Reopened", "find_manifest", "newest_run", "reopen", "store_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +32,7 @@ class Reopened:
     folder: Path
     manifest: Manifest
     document: BacktestSweep
-    store: FileStore
+    store: AnyStore
     datasets: Sequence[Dataset]
     series: SweepSeries
 
@@ -47,7 +47,7 @@ def reopen(place: str | Path) -> Reopened:
     """
     path = find_manifest(place)
     manifest = parse_manifest(path.read_bytes())
-    store = FileStore(manifest.run["store"])
+    store = store_of(manifest)
     tree = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -71,6 +71,11 @@ def reopen(place: str | Path) -> Reopened:
     table.metrics.update(stored)  # the one metric that belongs to the sweep and not to the trial's own unit
     data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
     return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table, data_index))
+
+
+def store_of(manifest: Manifest) -> AnyStore:
+    """Open the store a manifest was committed to."""
+    return open_store(manifest.run["store"], manifest.run.get("storeEndpoint"), manifest.run.get("storeRegion"))
 
 
 def find_manifest(place: str | Path) -> Path:

@@ -18,8 +18,8 @@ from backsweep.ports import Executor
 from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import trials_bytes
 from backsweep.settings import numeric_environment
-from backsweep.stores.file import FileStore
 from backsweep.stores.manifest import build_unit_index, commit
+from backsweep.stores.opening import open_store
 from backsweep.stores.records import record_digest
 from backsweep.sweep.comparison import Comparison, Rules, compare
 from backsweep.sweep.compute import Computed, Progress, compute
@@ -61,7 +61,9 @@ def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple
         prepared.ledger.record(dataset.lineage, ids)
     processes = _processes(prepared)
     executor = _executor(prepared, processes)
-    work = Work(FileStore, (prepared.store.uri,), prepared.references, module_folders(prepared.folder))
+    work = Work(
+        open_store, prepared.store_address.of(prepared.store), prepared.references, module_folders(prepared.folder)
+    )
     phases = prepared.times.time("pack", lambda: plan.blocks(processes))
     table, computed = prepared.times.time(
         "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)
@@ -198,6 +200,8 @@ def _run_part(
         "name": prepared.document.metadata.name,
         "startedAt": started,
         "store": prepared.store.uri,
+        "storeEndpoint": prepared.store_address.endpoint_url,
+        "storeRegion": prepared.store_address.region,
         "datasets": [
             {
                 "label": dataset.label,

@@ -45,7 +45,7 @@ def solve(problem: Problem) -> Solution:
 
     Notes
     -----
-    Degenerate cases: one asset gets everything; identical assets share equally (singular matrices are fine as
+    Degenerate cases: one asset that moves gets all; identical assets share equally (singular matrices are fine as
     long as every long-only mix has risk, so are more assets than rows); an asset without variance makes
     equal contributions impossible: a failed window; so does a long-only mix without variance (two
     assets of correlation -1).

@@ -25,6 +25,8 @@ from backsweep.units import Estimator, Solve
 
 __all__ = ["Timer", "solve_run"]
 
+EMPTY = 1e-9  # gross under which a portfolio holds nothing
+
 Timer = Callable[[str, str], Any]  # (stage, estimator) -> context manager that adds to that cell of the heatmap
 
 
@@ -65,6 +67,12 @@ class _Target:
 
     def fail(self, rows: Integer, reason: str) -> None:
         self.failures.update((int(row), reason) for row in rows)
+
+    def withdraw(self, rows: Integer, reason: str) -> None:
+        """Take back the weights of windows that have none after all."""
+        self.values[rows] = np.nan
+        self.certificate[rows] = np.nan
+        self.fail(rows, reason)
 
     def accept(self, batch: Batch, columns: Integer, solution: Solution) -> None:
         places = np.searchsorted(columns, batch.assets)
@@ -132,10 +140,12 @@ class _Estimates:
         return scaled
 
     def beta(self) -> Float:
-        """Return (B, n) betas against the benchmark, or the equal-weight portfolio of the batch without one."""
-        benchmark = self.source.benchmark
-        market = self.training() if len(benchmark) == 0 else self.training(benchmark)
-        return market_betas(self.training(), market.mean(axis=2))
+        """Return (B, n) betas against the benchmark; NaN in a window in which it has no return on a training row."""
+        market = self.training(self.source.benchmark).mean(axis=2)
+        unknown = np.isnan(market).any(axis=1)
+        betas = market_betas(self.training(), np.where(unknown[:, None], 0.0, market))
+        betas[unknown] = np.nan
+        return betas
 
 
 def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer, previous: Float | None = None) -> None:
@@ -144,10 +154,14 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
     try:
         constraints = None
         beta = None
+        neutral = np.ones(len(batch.rows), dtype=np.bool_)
         if solve.constraints is not None:
             symbols = [shared.source.symbols[column] for column in batch.assets]
             constraints = build_constraints(solve.constraints, symbols)
-            beta = shared.beta() if constraints.beta_tolerance is not None else None
+            if constraints.beta_tolerance is not None:
+                beta = shared.beta()
+                neutral = ~np.isnan(beta).any(axis=1)
+                beta = np.where(neutral[:, None], beta, 0.0)
         problem = Problem(
             covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
             mean=None if solve.mean is None else shared.mean(solve.mean),
@@ -165,6 +179,12 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
     with timer(solve.profile, solve.covariance.name if solve.covariance else "returns"):
         solution = kernel_of(solve.profile, solve.parameters)(problem)
     state.accept(batch, solve.columns, solution)
+    state.withdraw(
+        batch.rows[~neutral], "the benchmark or an asset lacks a return on a training row, so there is no beta"
+    )
+    if constraints is not None and constraints.net == 0:
+        empty = np.abs(state.values[batch.rows]).sum(axis=1) < EMPTY
+        state.withdraw(batch.rows[empty], "net 0 leaves this profile the empty portfolio alone")
 
 
 def _solve_in_turn(

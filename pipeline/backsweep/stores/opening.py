@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from backsweep.errors import StoreError
 from backsweep.stores.file import FileStore
 from backsweep.stores.s3 import S3Store
 
-__all__ = ["open_store"]
+__all__ = ["AnyStore", "StoreAddress", "open_store"]
+
+AnyStore = FileStore | S3Store
+
+
+class StoreAddress(NamedTuple):
+    """What `open_store` needs to open a store again, in any process; endpoint and region are S3's."""
+
+    uri: str
+    endpoint_url: str | None = None
+    region: str | None = None
+
+    def of(self, store: AnyStore) -> StoreAddress:
+        """Return the address with the store's own absolute uri, which holds in other working folders, too."""
+        return self._replace(uri=store.uri)
 
 
 def open_store(

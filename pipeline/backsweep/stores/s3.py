@@ -127,14 +127,16 @@ class S3Store:
 
     # Units
 
-    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> None:
-        """Store a unit's record (JSON) unless one is there; the first one stays.
+    def put_unit(self, unit_id: str, record: Mapping[str, Any]) -> str:
+        """Store a unit's record (JSON) unless one is there, and return the digest of its bytes; the first one stays.
 
         Its objects must be stored before: a unit that is there is complete.
         """
         name, data = unit_name(unit_id), write_record(record)
+        digest = hashlib.sha256(data)
         self._make()
-        self._bucket.put_absent(name, data, sha256=hashlib.sha256(data).digest())
+        self._bucket.put_absent(name, data, sha256=digest.digest())
+        return digest.hexdigest()
 
     def get_unit(self, unit_id: str) -> dict[str, Any] | None:
         """Return a unit's record, or None.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from itertools import count, islice
+from itertools import islice
 from typing import Any, TypeVar
 
 from backsweep.errors import StoreError, TransientError
@@ -191,7 +191,9 @@ class Bucket:
         TransientError : the server did not come back within the patience given.
         """
         deadline: float | None = None
-        for attempt in count():
+        attempt = -1
+        while True:
+            attempt += 1
             try:
                 answer = request(self._client())
             except failures() as error:
@@ -212,7 +214,6 @@ class Bucket:
             else:
                 self._reached = True
                 return answer
-        raise AssertionError  # count() does not end
 
     def pause_seconds(self, attempt: int) -> float:
         """Return how long to wait before the next attempt: twice as long each time, up to a limit, and random."""
@@ -245,4 +246,4 @@ class Bucket:
 
 def tag_of(answer: Mapping[str, Any]) -> str:
     """Return an answer's ETag without quotes, which some servers do not take back."""
-    return str(answer["ETag"]).strip('"')
+    return str(answer.get("ETag", "")).strip('"')

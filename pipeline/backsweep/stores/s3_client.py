@@ -6,6 +6,7 @@ a folder does not pay for it.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,9 +37,24 @@ def make_session() -> Any:
     """
     try:
         from boto3.session import Session
+        from botocore.session import Session as Core
     except ImportError as error:
         raise StoreError("a store on S3 needs boto3; install backsweep with its extra 's3'") from error
-    return Session()
+    core = Core()
+    # botocore's own reader of times takes five sixths of what it costs to read a page of a listing.
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_time)
+    return Session(botocore_session=core)
+
+
+def _read_time(value: Any) -> Any:
+    """Return the time in an answer; the form that listings have is read by the standard library."""
+    from botocore.utils import parse_timestamp
+
+    try:
+        found = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)
+    return found if found.tzinfo else parse_timestamp(value)
 
 
 def make_client(session: Any, access: S3Access, *, hasty: bool) -> Any:

@@ -1,0 +1,72 @@
+"""A sweep whose store is a bucket: the same digest as in a folder, resumable, verifiable, open to notebooks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import backsweep
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Bucket
+
+DOCUMENT: dict[str, Any] = {
+    "apiVersion": "backsweep.dev/v1alpha1",
+    "kind": "BacktestSweep",
+    "metadata": {"name": "bucket"},
+    "spec": {
+        "data": {"name": "sp500-20", "start": "2010-01-04", "end": "2014-12-31"},
+        "axes": {
+            "profile": ["equal_weight", "min_variance", "hrp"],
+            "covariance": ["sample", "oas"],
+            "lookback": [126],
+        },
+    },
+}
+
+
+def run(folder: Path, storage: dict[str, Any] | None, *more: str, code: int = 0) -> Any:
+    """Run the document in `folder` with `storage`; return its summary, or what it said where it ends with `code`."""
+    spec = {**DOCUMENT["spec"], **({} if storage is None else {"storage": storage})}
+    folder.mkdir(exist_ok=True)
+    (folder / "sweep.json").write_text(json.dumps({**DOCUMENT, "spec": spec}))
+    command = [sys.executable, "-m", "backsweep", "run", "sweep.json", "--json", *more]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout) if code == 0 else done.stderr
+
+
+def test_a_bucket_gives_the_digest_of_a_folder_and_is_read_by_everything(bucket: Bucket, tmp_path: Path) -> None:
+    storage = {"uri": bucket.uri, "endpointUrl": bucket.server.url}
+    local = run(tmp_path / "local", None)
+    first = run(tmp_path / "one", storage, "--set", "execution.parallelism=2")
+    assert first["resultDigest"] == local["resultDigest"]
+    again = run(tmp_path / "two", storage)
+    assert again["computed"] == {"blocks": 0, "solveUnits": 0, "simulations": 0}
+    assert again["resultDigest"] == local["resultDigest"]
+    command = [sys.executable, "-m", "backsweep", "verify", "runs/bucket"]
+    verified = subprocess.run(command, cwd=tmp_path / "two", capture_output=True, text=True, check=False)
+    assert verified.returncode == 0, verified.stderr
+    opened = backsweep.open(tmp_path / "one/runs/bucket")
+    assert opened.returns().shape[1] == 5
+    assert any("manifest.json" in key for key in bucket.listing())
+
+
+@pytest.mark.parametrize(
+    ("storage", "sentence"),
+    [
+        ({"uri": "s3://no-such-bucket/x"}, "no-such-bucket"),
+        ({"uri": "s3://some-bucket/x", "endpointUrl": "http://127.0.0.1:9"}, "127.0.0.1:9"),
+    ],
+)
+def test_a_bucket_that_is_not_there_is_one_sentence(
+    bucket: Bucket, tmp_path: Path, storage: dict[str, str], sentence: str
+) -> None:
+    said = run(tmp_path, {"endpointUrl": bucket.server.url, **storage}, code=2)
+    assert sentence in said
+    assert len(said.strip().splitlines()) == 1
