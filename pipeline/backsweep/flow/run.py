@@ -61,9 +61,8 @@ def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple
         prepared.ledger.record(dataset.lineage, ids)
     processes = _processes(prepared)
     executor = _executor(prepared, processes)
-    work = Work(
-        open_store, prepared.store_address.of(prepared.store), prepared.references, module_folders(prepared.folder)
-    )
+    address = prepared.store_address.for_workers(prepared.store)
+    work = Work(open_store, address, prepared.references, module_folders(prepared.folder))
     phases = prepared.times.time("pack", lambda: plan.blocks(processes))
     table, computed = prepared.times.time(
         "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)

@@ -12,6 +12,8 @@ from backsweep.stores.s3 import S3Store
 __all__ = ["AnyStore", "StoreAddress", "open_store"]
 
 AnyStore = FileStore | S3Store
+CONNECTIONS = 10
+PATIENCE_SECONDS = 120.0
 
 
 class StoreAddress(NamedTuple):
@@ -21,17 +23,17 @@ class StoreAddress(NamedTuple):
     endpoint_url: str | None = None
     region: str | None = None
 
-    def of(self, store: AnyStore) -> StoreAddress:
-        """Return the address with the store's own absolute uri, which holds in other working folders, too."""
-        return self._replace(uri=store.uri)
+    def for_workers(self, store: AnyStore) -> tuple[str, str | None, str | None, int, float, bool]:
+        """Return arguments of `open_store` for workers: an absolute uri, and patience, as the driver has probed it."""
+        return (store.uri, self.endpoint_url, self.region, CONNECTIONS, PATIENCE_SECONDS, True)
 
 
 def open_store(
     uri: str | Path,
     endpoint_url: str | None = None,
     region: str | None = None,
-    connections: int = 10,
-    patience_seconds: float = 120.0,
+    connections: int = CONNECTIONS,
+    patience_seconds: float = PATIENCE_SECONDS,
     patient: bool = False,
 ) -> FileStore | S3Store:
     """Return the store; nothing is read or written yet. A worker can be given this function and its arguments.
