@@ -92,7 +92,7 @@ def computed() -> dict[str, str]:
         20,
     )
     for rule in ("window", "daily"):
-        path = simulate(weights, windows, returns, rule, "hold")  # type: ignore[arg-type]  # both are rules
+        path = simulate(weights, windows, returns, rule, "hold")
         net = net_returns(path, 5, 1, 0.02, 252)
         found[f"simulation {rule}"] = digest(net)
         metrics = measure(net[None], path.gross[None], path.traded[None], 252, np.zeros(len(net))).metrics

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import importlib.resources
 
-import ffn  # type: ignore[import-untyped]  # ffn ships no types
+import ffn
 import numpy as np
 import pandas as pd
 import pytest

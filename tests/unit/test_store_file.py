@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def test_a_full_disk_leaves_no_draft_and_no_object(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", write_some)
-    for act in (lambda: store.put_object(b"second"), lambda: store.put_unit("u", {})):
+    acts: list[Callable[[], str]] = [lambda: store.put_object(b"second"), lambda: store.put_unit("u", {})]
+    for act in acts:
         with pytest.raises(TransientError, match="no space left") as caught:
             act()
         assert caught.value.retry_after_seconds > 1

@@ -154,13 +154,13 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
     try:
         constraints = None
         beta = None
-        neutral = np.ones(len(batch.rows), dtype=np.bool_)
+        neutral: Boolean = np.ones(len(batch.rows), dtype=np.bool_)
         if solve.constraints is not None:
             symbols = [shared.source.symbols[column] for column in batch.assets]
             constraints = build_constraints(solve.constraints, symbols)
             if constraints.beta_tolerance is not None:
                 beta = shared.beta()
-                neutral = ~np.isnan(beta).any(axis=1)
+                neutral = np.asarray(~np.isnan(beta).any(axis=1))
                 beta = np.where(neutral[:, None], beta, 0.0)
         problem = Problem(
             covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
