@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
     from tests.house.conftest import Source
 
-WORKER = ("solve", "simulate", "measure", "aggregate", "executors", "trial", "sweep.work", "stores.file", "stores.opening", "stores.s3")
+WORKER = (
+    "solve",
+    "simulate",
+    "measure",
+    "aggregate",
+    "executors",
+    "trial",
+    "sweep.work",
+    "stores.file",
+    "stores.opening",
+    "stores.s3",
+)
 SCRIPT = """
 import importlib, json, sys
 before = set(sys.modules)

@@ -138,7 +138,7 @@ def live_values(point: dict[str, Any]) -> dict[str, Any]:
         live["expectedReturns"] = point["expectedReturns"]
     if solved in ("hrp", "herc", "nco"):
         live["linkage"] = profile.get("linkage") or point["linkage"] or ("single" if solved == "hrp" else "ward")
-    if solved in ("hrp", "herc"):
+    if solved == "hrp":
         live["leafOrder"] = profile.get("leafOrder", point["leafOrder"]) or False
     rest = {key: value for key, value in profile.items() if key not in ("linkage", "leafOrder")}
     live["profile"] = rest if len(rest) > 1 else rest["name"]
