@@ -1,0 +1,131 @@
+"""Publishes artifacts and log lines from a thread of its own: a server that is slow or away never holds up the work."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from backsweep.orchestration.artifacts import Artifact
+
+__all__ = ["Publisher"]
+
+SECONDS_BETWEEN_PROGRESS = 5.0
+RETRY_SECONDS = 1.0
+CLOSE_SECONDS = 30.0
+
+
+class Publisher:
+    """Publishes for one flow run, in order; a context manager that waits, within bounds, until all is said."""
+
+    def __init__(self, run: UUID, is_lost: Callable[[], bool]) -> None:
+        self._run = run
+        self._is_lost = is_lost
+        self._condition = threading.Condition()
+        self._waiting: deque[Artifact] = deque()
+        self._lines: deque[tuple[int, str, datetime.datetime]] = deque()
+        self._progress: Artifact | None = None
+        self._progress_id: UUID | None = None
+        self._closing_at: float | None = None
+        self._thread = threading.Thread(target=self._publish, name="backsweep-publisher", daemon=True)
+
+    def __enter__(self) -> Publisher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._condition:
+            self._closing_at = time.monotonic()
+            self._condition.notify()
+        self._thread.join(CLOSE_SECONDS + RETRY_SECONDS)
+
+    def progress(self, artifact: Artifact) -> None:
+        """Show how far the sweep is; of several in a few seconds the last is shown."""
+        with self._condition:
+            self._progress = artifact
+            self._condition.notify()
+
+    def log(self, sentence: str, level: int = logging.INFO) -> None:
+        """Add a line to the flow run's log; Prefect's own handler drops lines while the server is away."""
+        with self._condition:
+            self._lines.append((level, sentence, datetime.datetime.now(datetime.UTC)))  # noqa: TID251  # when it was said
+
+    def add(self, artifact: Artifact) -> None:
+        """Publish an artifact."""
+        with self._condition:
+            self._waiting.append(artifact)
+            self._condition.notify()
+
+    def _publish(self) -> None:
+        from prefect.client.orchestration import get_client
+        from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+        with temporary_settings(updates={PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(sync_client=True) as client:
+            while not self._is_over():
+                self._say(client)
+
+    def _is_over(self) -> bool:
+        with self._condition:
+            if self._closing_at is None:
+                return False
+            late = time.monotonic() - self._closing_at > CLOSE_SECONDS
+            return late or self._is_lost() or not (self._waiting or self._progress or self._lines)
+
+    def _say(self, client: Any) -> None:
+        """Publish what waits; what cannot be delivered now waits on."""
+        import httpx
+
+        with self._condition:
+            if not (self._waiting or self._progress or self._closing_at):
+                self._condition.wait(SECONDS_BETWEEN_PROGRESS)
+            progress, waiting, lines = self._progress, list(self._waiting), list(self._lines)
+        try:
+            if lines:
+                client.create_logs([self._line(*line) for line in lines])
+                for _ in lines:
+                    self._lines.popleft()
+            if progress is not None:
+                self._show(client, progress)
+                with self._condition:
+                    if self._progress is progress:
+                        self._progress = None
+            for artifact in waiting:
+                self._create(client, artifact)
+                self._waiting.popleft()
+        except httpx.HTTPError:
+            time.sleep(RETRY_SECONDS)
+            return
+        with self._condition:
+            if self._closing_at is None and not self._waiting:
+                self._condition.wait_for(lambda: self._closing_at or self._waiting, SECONDS_BETWEEN_PROGRESS)
+
+    def _line(self, level: int, sentence: str, said: datetime.datetime) -> Any:
+        from prefect.client.schemas.actions import LogCreate
+
+        return LogCreate(name="backsweep", level=level, message=sentence, timestamp=said, flow_run_id=self._run)
+
+    def _show(self, client: Any, artifact: Artifact) -> None:
+        from prefect.client.schemas.actions import ArtifactUpdate
+
+        if self._progress_id is None:
+            self._progress_id = self._create(client, artifact)
+        else:
+            update = ArtifactUpdate(data=artifact.data, description=artifact.description)
+            client.update_artifact(self._progress_id, update)
+
+    def _create(self, client: Any, artifact: Artifact) -> UUID:
+        from prefect.client.schemas.actions import ArtifactCreate
+
+        wanted = ArtifactCreate(
+            key=artifact.key,
+            type=artifact.type,
+            description=artifact.description,
+            data=artifact.data,
+            flow_run_id=self._run,
+        )
+        return UUID(str(client.create_artifact(wanted).id))

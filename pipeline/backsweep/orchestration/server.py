@@ -1,0 +1,205 @@
+"""Starts, finds and stops the embedded Prefect server; or finds the one PREFECT_API_URL names."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import signal
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from backsweep.errors import TransientError, UserError
+from backsweep.orchestration.state import ServerRecord, StateFolder
+
+__all__ = ["Endpoint", "Status", "answers", "ensure", "find", "status", "stop"]
+
+START_SECONDS = 120.0  # a first start migrates a new database: 20 to 40 s on a busy machine
+STOP_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
+LOG_LINES = 12
+LOG_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server that answers.
+
+    Parameters
+    ----------
+    auth : user:password; None when the server asks for none, or PREFECT_API_KEY is used.
+    state : the folder of an embedded server; None for one that is somebody else's.
+    """
+
+    api_url: str
+    auth: str | None
+    state: StateFolder | None
+
+    @property
+    def dashboard(self) -> str:
+        """Address a person opens."""
+        return os.environ.get("PREFECT_UI_URL") or self.api_url.removesuffix("/").removesuffix("/api")
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the embedded server is: `answers` may be false while it starts."""
+
+    record: ServerRecord | None
+    answers: bool
+
+
+def find() -> Endpoint:
+    """Return the server to use: the one PREFECT_API_URL names, or the embedded one, started when needed.
+
+    Raises
+    ------
+    TransientError
+        If it does not answer in time.
+    UserError
+        If it refuses our credentials.
+    """
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return ensure()
+    auth = os.environ.get("PREFECT_API_AUTH_STRING")
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        answer = _answer(url, auth)
+        if answer in {401, 403} and not os.environ.get("PREFECT_API_KEY"):
+            raise UserError(f"PREFECT_API_URL {url}: it refuses the credentials; set PREFECT_API_AUTH_STRING")
+        if answer == 404:
+            raise UserError(f"PREFECT_API_URL {url}: no Prefect API is there; the address ends in /api")
+        if answer is not None and answer < 500:
+            return Endpoint(url, auth, None)
+        if time.monotonic() > deadline:
+            said = "nothing answers" if answer is None else f"it answers {answer}"
+            raise TransientError(f"PREFECT_API_URL {url}: {said}; start that server, or unset the variable")
+        time.sleep(0.5)
+
+
+def ensure() -> Endpoint:
+    """Return the embedded server, started when none lives; of two callers at once one starts it.
+
+    Raises
+    ------
+    TransientError
+        If it does not answer in time; the message has the log's last lines.
+    """
+    state = StateFolder.of_user()
+    auth = state.auth()
+    deadline = time.monotonic() + START_SECONDS
+    child, started = None, False
+    while True:
+        record = state.record()
+        ready = record is not None and not record.is_stopped
+        if record is not None and ready and _answer(f"{record.origin}/api", auth) == 200 and state.is_served():
+            return Endpoint(f"{record.origin}/api", auth, state)
+        if child is not None and _ended(child):
+            child = None
+        if child is None and not state.is_served():
+            if not started:
+                child, started = _spawn(state), True
+                continue
+            raise TransientError(f"the Prefect server ended while it started; {state.log} ends so:\n{_tail(state.log)}")
+        if time.monotonic() > deadline:
+            message = f"the Prefect server did not answer within {START_SECONDS:.0f} s; {state.log} ends so:\n"
+            raise TransientError(message + _tail(state.log))
+        time.sleep(0.1)
+
+
+def answers(endpoint: Endpoint) -> bool:
+    """Whether a server answers, now."""
+    return _answer(endpoint.api_url, endpoint.auth) == 200
+
+
+def status() -> Status:
+    """Return whether the embedded server lives and answers; nothing is started."""
+    state = StateFolder.of_user()
+    record = state.record() if state.is_served() else None
+    return Status(record, record is not None and _answer(f"{record.origin}/api", state.auth()) == 200)
+
+
+def stop() -> ServerRecord | None:
+    """Stop the embedded server and return which it was; None when none lived.
+
+    Raises
+    ------
+    TransientError
+        If it does not end.
+    """
+    state = StateFolder.of_user()
+    record = state.record()
+    if record is None or record.is_stopped or not state.is_served():
+        return None
+    state.write_record(ServerRecord(0, record.port))
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(record.pid, sent)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            _ended(record.pid)
+            if not state.is_served():
+                return record
+            time.sleep(0.05)
+    state.write_record(record)
+    raise TransientError(f"the Prefect server, process {record.pid}, does not end")
+
+
+def _spawn(state: StateFolder) -> int:
+    """Start the server as a process of its own session, so that Ctrl-C here does not reach it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    places = [str(Path(__file__).parents[2]), str(Path(sys.modules["backsweep_api"].__file__ or "").parents[1])]
+    environment["PYTHONPATH"] = os.pathsep.join([*places, environment.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    log = os.open(state.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        if os.fstat(log).st_size > LOG_BYTES:
+            os.truncate(log, 0)
+        null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+        outputs = [(os.POSIX_SPAWN_DUP2, log, number) for number in (1, 2)]
+        command = [sys.executable, "-m", "backsweep.orchestration.service", str(state.folder)]
+        return os.posix_spawn(sys.executable, command, environment, file_actions=[null, *outputs], setsid=True)
+    finally:
+        os.close(log)
+
+
+def _ended(child: int) -> bool:
+    """Whether a child of ours ended; reaps it."""
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+def _answer(api_url: str, auth: str | None) -> int | None:
+    """Return the status of an authenticated request; None without an answer."""
+    request = urllib.request.Request(f"{api_url.rstrip('/')}/admin/version")
+    key = os.environ.get("PREFECT_API_KEY")
+    if auth is not None:
+        request.add_header("Authorization", "Basic " + base64.b64encode(auth.encode()).decode())
+    elif key:
+        request.add_header("Authorization", f"Bearer {key}")
+    try:
+        with _opener(api_url).open(request, timeout=5) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, ValueError):
+        return None
+
+
+def _opener(api_url: str) -> urllib.request.OpenerDirector:
+    """Return what opens addresses: by the user's proxy, unless the server is on this machine."""
+    if "//127.0.0.1" in api_url:
+        return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener()
+
+
+def _tail(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    return "\n".join(f"  {line}" for line in lines) or "  (nothing)"
