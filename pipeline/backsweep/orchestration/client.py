@@ -84,6 +84,8 @@ def _settings(endpoint: Endpoint) -> dict[str, str]:
     if endpoint.auth is not None:
         settings["PREFECT_API_AUTH_STRING"] = endpoint.auth
     if endpoint.state is not None:
+        settings["PREFECT_CLIENT_CSRF_SUPPORT_ENABLED"] = "false"  # ours has none, and is of this version: two requests
+        settings["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"  # a client saved
         settings["PREFECT_HOME"] = str(
             endpoint.state.folder / "prefect"
         )  # a profile of the user's names another server
