@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle  # noqa: TID251  # between processes of one sweep, never from storage
 import traceback
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -39,14 +40,15 @@ def run_block(work: Callable[[Block], Result], block: Block) -> bytes:
 
 def open_payload(payload: bytes) -> Any:
     """Return what the work returned, or raise what it raised."""
-    opened = pickle.loads(payload)
+    opened = pickle.loads(zlib.decompress(payload))
     if isinstance(opened, Raised):
         raise opened.error
     return opened
 
 
 def _packed(answer: Any) -> bytes:
-    return pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+    """Return the answer small: half of a report is digests written as hex, and the fastest level shrinks those."""
+    return zlib.compress(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL), level=1)
 
 
 def _packed_error(error: Exception) -> bytes:
@@ -55,7 +57,7 @@ def _packed_error(error: Exception) -> bytes:
         error.add_note("in a Ray worker:\n" + "".join(traceback.format_exception(error)))
     try:
         payload = _packed(Raised(error))
-        pickle.loads(payload)  # some exceptions can be sent and not received
+        pickle.loads(zlib.decompress(payload))  # some exceptions can be sent and not received
     except Exception:
         described = "".join(traceback.format_exception_only(error)).strip()
         return _packed(Raised(InvariantError(f"the work raised {described}")))

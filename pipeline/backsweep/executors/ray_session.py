@@ -104,8 +104,9 @@ class RaySession:
         self._refuse()
         pin_numeric_environment()
         with contextlib.ExitStack() as started:
-            started.enter_context(_environment({**QUIET_VARIABLES, **self._authentication()}))
-            started.enter_context(_same_handler_of_sigterm())
+            started.enter_context(_environment({**QUIET_VARIABLES, **self._own_variables()}))
+            sigterm = _Sigterm()
+            started.callback(sigterm.give_back)
             arguments = self._joining() if self._address else self._starting(started)
             import ray
 
@@ -115,6 +116,7 @@ class RaySession:
                 context = ray.init(configure_logging=False, log_to_driver=True, **arguments)
             except Exception as error:
                 raise self._not_started(error) from error
+            sigterm.take()
             self.dashboard_url = f"http://{context.dashboard_url}" if context.dashboard_url else None
             self._way_out = started.pop_all()
         return self
@@ -172,8 +174,10 @@ class RaySession:
         if ray is not None and ray.is_initialized():
             raise UserError("Ray is in use in this process; end that with ray.shutdown() first")
 
-    def _authentication(self) -> dict[str, str]:
-        return {} if self._address else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": PROCESS_TOKEN}
+    def _own_variables(self) -> dict[str, str]:
+        if self._address:
+            return {}
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": PROCESS_TOKEN}
 
     def _joining(self) -> dict[str, Any]:
         return {"address": self._address, "runtime_env": {"env_vars": dict(NUMERIC_VARIABLES)}}
@@ -233,17 +237,29 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-@contextlib.contextmanager
-def _same_handler_of_sigterm() -> Iterator[None]:
-    """Put back the handler of SIGTERM that Ray replaces; Ray's own, which exits in order, serves in between."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+class _Sigterm:
+    """SIGTERM in a session: whoever handled it before does, otherwise the session ends in order and the process exits.
+
+    Ray's own handler lies below Python's: it aborts the process three seconds after the signal, ended or not.
+    """
+
+    def __init__(self) -> None:
+        self._is_ours = threading.current_thread() is threading.main_thread()  # the others may not set handlers
+        self._before = signal.getsignal(signal.SIGTERM)
+
+    def take(self) -> None:
+        """Replace the handler that Ray has set."""
+        if self._is_ours:
+            signal.signal(signal.SIGTERM, self._before if callable(self._before) else _exit)
+
+    def give_back(self) -> None:
+        """Put back the handler that was there before Ray."""
+        if self._is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL if self._before is None else self._before)
+
+
+def _exit(signum: int, frame: Any) -> None:
+    sys.exit(128 + signum)
 
 
 @contextlib.contextmanager

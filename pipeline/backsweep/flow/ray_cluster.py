@@ -1,0 +1,81 @@
+"""Hands a sweep to a Ray elsewhere, by its Jobs API, and waits until the store has what it lacked."""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from backsweep.errors import UserError
+from backsweep.executors.ray_jobs import Patience, run_job
+from backsweep.executors.ray_rest import JobRequest, JobsApi
+from backsweep.flow.ray_request import DriverRequest
+from backsweep.settings import NUMERIC_VARIABLES
+from backsweep.sweep.compute import Progress
+
+__all__ = ["compute_on_cluster", "job_of"]
+
+GRACE_SECONDS = 300.0  # beyond the time of a block: the driver's own time-out comes first and says more
+
+
+def compute_on_cluster(
+    request: DriverRequest,
+    api: JobsApi,
+    name: str,
+    block_timeout_seconds: float,
+    observe: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Have the cluster compute what the store lacks; return the driver's report, see `ray_driver.drive`.
+
+    Plan again afterwards: every unit is in the store then, and `compute` reads it from there.
+
+    Raises
+    ------
+    UserError
+        If the cluster cannot be reached, refuses the token, or cannot see the store.
+    BacksweepError
+        What the driver ended with, or the loss of the job.
+    """
+    _refuse_folder(request.store.uri, api)
+    api.check()
+    patience = Patience(stall_seconds=block_timeout_seconds + GRACE_SECONDS)
+    return run_job(api, job_of(request, name), patience, lambda said: observe(_progress(said)))
+
+
+def job_of(request: DriverRequest, name: str) -> JobRequest:
+    """Return the job of a sweep; the same work in the same store has the same id, so that it is attached to."""
+    return JobRequest(
+        submission_id=f"backsweep-{name}-{request.digest()[:16]}",
+        entrypoint=shlex.join(["python", "-m", "backsweep.flow.ray_driver", request.to_json()]),
+        variables={**NUMERIC_VARIABLES, "PYTHONUNBUFFERED": "1"},
+        metadata={"sweep": name},
+    )
+
+
+def _progress(said: Mapping[str, Any]) -> Progress:
+    return Progress(int(said["done"]), int(said["total"]), int(said["cached"]), int(said["failed"]))
+
+
+def _refuse_folder(uri: str, api: JobsApi) -> None:
+    """Refuse a store in a folder for a Ray elsewhere.
+
+    Raises
+    ------
+    UserError
+    """
+    if uri.startswith("file://") and not _is_this_machine(api.host):
+        message = (
+            f"spec.storage.uri: {uri} is a folder of this machine, and the Ray at {api.address} is not on it; write an "
+            f"s3:// URI"
+        )
+        raise UserError(message)
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
