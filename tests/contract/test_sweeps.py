@@ -157,8 +157,8 @@ def test_two_runs_at_once_in_one_folder_agree(finished: tuple[Path, dict[str, An
 def test_ctrl_c_leaves_a_resumable_store_and_exits_130(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text(DOCUMENT)
     process = start(tmp_path, "run", "sweep.yaml", "--set", "axes.lookback=63,126,252,400")
-    assert process.stdout is not None
-    process.stdout.readline()  # it says what it is about to compute
+    assert process.stderr is not None
+    process.stderr.readline()  # it says what it is about to compute
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

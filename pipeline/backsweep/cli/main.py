@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_store_commands(commands)
     _add_trial_commands(commands)
     _add_matrix_commands(commands)
+    _add_server_commands(commands)
     return parser
 
 
@@ -63,6 +64,7 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
     run = _command(commands, "run", "run:run", "run a sweep; what the store already has is not computed again")
     _add_document(run)
     run.add_argument("--output", metavar="DIR", help="run folder (default: runs/NAME)")
+    run.add_argument("--prefect", action="store_true", help="as a Prefect flow: retries, logs, a dashboard")
     plan = _command(commands, "plan", "run:plan", "print what a sweep would compute, and what the store already has")
     _add_document(plan)
     validate = _command(commands, "validate", "documents:validate", "check a document and name every problem")
@@ -119,6 +121,15 @@ def _add_matrix_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     invert.add_argument("--ray", nargs="?", const="local", metavar="ADDRESS", help="on Ray: here, or at an address")
     invert.add_argument("--workers", type=int, metavar="N", help="Ray workers")
     invert.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_server_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    server = _command(commands, "server", "server:server", "start, stop or describe the embedded Prefect server")
+    server.add_argument("action", choices=("start", "stop", "status"))
+    server.add_argument("--json", action="store_true", help="print JSON")
+    ui = _command(commands, "ui", "server:ui", "print the address of Prefect's dashboard, and open it")
+    ui.add_argument("--no-browser", action="store_true", help="print it only")
+    ui.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _command(

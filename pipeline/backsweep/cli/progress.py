@@ -45,6 +45,16 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, sentence: str) -> None:
+        """Say a sentence, above the bar where there is one."""
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.console.print(sentence, markup=False, highlight=False)
+        else:
+            self._stream.write(f"{sentence}\n")
+            self._stream.flush()
+
     def show(self, progress: Progress) -> None:
         """Show how far the sweep is."""
         if self._quiet:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from backsweep.cli.documents import folder_of, read_text
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
-from backsweep.errors import CorruptObjectError, MissingObjectError
+from backsweep.errors import CorruptObjectError, MissingObjectError, UserError
 
 if TYPE_CHECKING:
     from backsweep.flow import Finished, Prepared
+    from backsweep_api.spec.document import BacktestSweep
 
 __all__ = ["plan", "run"]
 
@@ -29,18 +30,9 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output or f"runs/{document.metadata.name}")
     check_output(output)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
-    prepared = flow.prepare(document, folder_of(options.file))
-    if not options.json:
-        sys.stdout.write(_opening(prepared))
-        sys.stdout.flush()
-    try:
-        finished = _finish(prepared, options, output, started)
-    except (CorruptObjectError, MissingObjectError) as error:
-        damaged = flow.forget_damaged(prepared)
-        if not damaged:
-            raise
-        sys.stderr.write(f"backsweep: {error.reason}: {error}; {damaged} damaged units are computed again\n")
-        finished = _finish(flow.prepare(document, folder_of(options.file)), options, output, started)
+    request = (document, folder_of(options.file), output, started)
+    with ProgressBar(sys.stderr, quiet=options.json) as progress:
+        finished = _run_with_prefect(*request, progress) if options.prefect else _run_bare(*request, progress)
     prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
@@ -58,13 +50,35 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _finish(prepared: Prepared, options: argparse.Namespace, output: Path, started: str) -> Finished:
-    """Compute what is missing, with a progress bar, and finish the sweep."""
+def _run_bare(document: BacktestSweep, folder: Path, output: Path, started: str, progress: ProgressBar) -> Finished:
+    """Run the stages one after the other; a store that a power cut has damaged is healed on the way."""
     from backsweep import flow
 
-    with ProgressBar(sys.stderr, quiet=options.json) as progress:
+    prepared = flow.prepare(document, folder)
+    progress.say(_opening(prepared))
+    try:
         series, _, computed = flow.run_blocks(prepared, progress.show)
+        return flow.finish(prepared, series, computed, output, started)
+    except (CorruptObjectError, MissingObjectError) as error:
+        damaged = flow.forget_damaged(prepared)
+        if not damaged:
+            raise
+        progress.say(f"{error.reason}: {error}; {damaged} damaged units are computed again")
+    prepared = flow.prepare(document, folder)
+    series, _, computed = flow.run_blocks(prepared, progress.show)
     return flow.finish(prepared, series, computed, output, started)
+
+
+def _run_with_prefect(
+    document: BacktestSweep, folder: Path, output: Path, started: str, progress: ProgressBar
+) -> Finished:
+    """Run the stages as a Prefect flow."""
+    try:
+        from backsweep.orchestration import Listener, run_with_prefect
+    except ImportError as error:
+        raise UserError(f"--prefect: Prefect is not installed ({error}): pip install 'backsweep[prefect]'") from error
+    listener = Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
+    return run_with_prefect(document, folder, output, started, listener)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -100,7 +114,7 @@ def _opening(prepared: Prepared) -> str:
     return (
         f"{prepared.document.metadata.name}: {counts['trials']:,} trials{cached}, "
         f"{counts['solves']:,} distinct solves, "
-        f"{counts['windows']:,} windows each; predicted {seconds:.1f} s on one core\n"
+        f"{counts['windows']:,} windows each; predicted {seconds:.1f} s on one core"
     )
 
 
