@@ -24,11 +24,12 @@ PATIENCE_SECONDS = 120.0
 
 # The strategy says that it runs, and waits until the test has done its worst.
 STRATEGY = """
+import os
 import time
 from pathlib import Path
 
 def halting(context, scale):
-    Path("running").touch()
+    Path("running").write_text(" ".join(os.environ))
     while not Path("go").exists():
         time.sleep(0.05)
     return {symbol: 1.0 / len(context.symbols) for symbol in context.symbols}
@@ -155,6 +156,7 @@ def test_a_sweep_under_prefect_has_the_engines_digest_and_shows_what_a_person_wa
     (folder / "go").touch()
     result = finish(start(folder, "worker"))
     assert result == {"resultDigest": bare, "said": []}
+    assert "PREFECT_API_AUTH_STRING" not in (folder / "running").read_text()  # the user's code never sees it
     run = runs(endpoint)[0]
     assert run["name"].startswith("halting-")
     assert run["state_type"] == "COMPLETED"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import threading
@@ -18,6 +19,10 @@ __all__ = ["Publisher"]
 SECONDS_BETWEEN_PROGRESS = 5.0
 RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 30.0
+
+
+class _RefusedError(Exception):
+    """The server took the request and said no; asking again cannot help."""
 
 
 class Publisher:
@@ -90,12 +95,14 @@ class Publisher:
                 for _ in lines:
                     self._lines.popleft()
             if progress is not None:
-                self._show(client, progress)
+                with contextlib.suppress(_RefusedError):
+                    self._show(client, progress)
                 with self._condition:
                     if self._progress is progress:
                         self._progress = None
             for artifact in waiting:
-                self._create(client, artifact)
+                with contextlib.suppress(_RefusedError):
+                    self._create(client, artifact)
                 self._waiting.popleft()
         except httpx.HTTPError:
             time.sleep(RETRY_SECONDS)
@@ -119,6 +126,7 @@ class Publisher:
             client.update_artifact(self._progress_id, update)
 
     def _create(self, client: Any, artifact: Artifact) -> UUID:
+        import httpx
         from prefect.client.schemas.actions import ArtifactCreate
 
         wanted = ArtifactCreate(
@@ -128,4 +136,10 @@ class Publisher:
             data=artifact.data,
             flow_run_id=self._run,
         )
-        return UUID(str(client.create_artifact(wanted).id))
+        try:
+            return UUID(str(client.create_artifact(wanted).id))
+        except httpx.HTTPStatusError as error:
+            if error.response.is_client_error:
+                self.log(f"the server refused the artifact {artifact.key}: {error}", logging.WARNING)
+                raise _RefusedError from error
+            raise
