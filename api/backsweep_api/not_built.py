@@ -46,8 +46,6 @@ def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
     for path, instead in UNBUILT.items():
         if _differs(spec, path):
             yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
-    if spec.execution.mode == "ray":
-        yield f"spec.execution.mode: ray {NOT_BUILT}; write local or auto"
     if spec.sampling.method == "search":
         yield f"spec.sampling.method: search {NOT_BUILT}; write grid, random or sobol"
     for index, engine in enumerate(spec.axes.engine):

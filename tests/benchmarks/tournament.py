@@ -23,7 +23,7 @@ Step = tuple[str, Mapping[str, Any]]
 
 def serial(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document run in one process, so that its peak memory is that of one process."""
-    return changed(document, "execution", "parallelism", 1)
+    return changed(changed(document, "execution", "parallelism", 1), "execution", "mode", "local")
 
 
 def run_steps(

@@ -25,6 +25,7 @@ def text(*sections: str) -> str:
 
 BUILT = [
     "execution: {mode: auto}",
+    "execution: {mode: ray}",
     "execution: {mode: local, parallelism: 2, offloadThreshold: 800, retries: 3, onSolveFailure: hold}",
     "storage: {uri: 'file://store'}",
     "suspend: false",
@@ -39,7 +40,6 @@ COSTS = "is not built in this release: costs of compute are not counted; leave i
 CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
 TABLES = "is not built in this release: tables are read from files; write a file:// URI"
 UNBUILT = [
-    ("execution: {mode: ray}", ["spec.execution.mode: ray is not built in this release; write local or auto"]),
     ("execution: {offloadThreshold: 100}", [f"spec.execution.offloadThreshold: {LEAVE}"]),
     ("cluster: {}", [f"spec.cluster: {LEAVE}"]),
     (

@@ -11,7 +11,7 @@ from typing import Any
 from backsweep.errors import DataError, SpecError
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward
-from backsweep.ports import ManifestKey
+from backsweep.ports import ManifestKey, Store
 from backsweep.settings import numeric_environment
 from backsweep.sources.code import code_digest
 from backsweep.sources.loading import load
@@ -121,7 +121,7 @@ def prepare(document: BacktestSweep, folder: Path) -> Prepared:
 
 
 def plan_sweep(
-    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: AnyStore
+    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: Store
 ) -> SweepPlan:
     """Plan a document over its resolved data sets.
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import InvariantError
-from backsweep.executors.serial import SerialExecutor
+from backsweep.flow.placement import executor_of, processes_of
 from backsweep.flow.prepare import Prepared, StageTimes
 from backsweep.plan.solves import costs_of
-from backsweep.ports import Executor
 from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import trials_bytes
 from backsweep.settings import numeric_environment
@@ -33,8 +32,6 @@ from backsweep.sweep.work import Work, module_folders
 from backsweep_api.identity import result_fields
 
 __all__ = ["Finished", "finish", "run_blocks"]
-
-SECONDS_WORTH_PROCESSES = 5.0  # under that, starting processes costs more than they save
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,14 +56,14 @@ def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple
     for dataset in prepared.datasets:
         ids = [trial.id for trial in plan.trials if trial.values["data"] == dataset.label]
         prepared.ledger.record(dataset.lineage, ids)
-    processes = _processes(prepared)
-    executor = _executor(prepared, processes)
+    processes = processes_of(prepared.spec["execution"], plan.predicted_seconds())
     address = prepared.store_address.for_workers(prepared.store)
     work = Work(open_store, address, prepared.references, module_folders(prepared.folder))
     phases = prepared.times.time("pack", lambda: plan.blocks(processes))
-    table, computed = prepared.times.time(
-        "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)
-    )
+    with executor_of(prepared.spec["execution"], processes, idle=not any(phases)) as executor:
+        table, computed = prepared.times.time(
+            "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)
+        )
     return SweepSeries(plan, prepared.store, table, prepared.data_index), table, computed
 
 
@@ -111,26 +108,6 @@ def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: 
     contents = FolderContents(committed.data, trials, timings, pages, rows)
     times.time("run folder", lambda: write_folder(output, contents, series))
     return Finished(prepared, summary, committed.result_digest, output)
-
-
-def _processes(prepared: Prepared) -> int:
-    """Return how many processes to use: as asked, or as many as pay."""
-    asked = prepared.spec["execution"].get("parallelism")
-    if asked is not None:
-        return int(asked)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if prepared.plan.predicted_seconds() > SECONDS_WORTH_PROCESSES else 1
-
-
-def _executor(prepared: Prepared, processes: int) -> Executor:
-    execution = prepared.spec["execution"]
-    if processes == 1:
-        return SerialExecutor()
-    from backsweep.executors.processes import ProcessExecutor  # its imports cost more than a small sweep
-
-    return ProcessExecutor(
-        processes, retries=execution["retries"], timeout_seconds=float(execution["blockTimeoutSeconds"])
-    )
 
 
 def _pages(
