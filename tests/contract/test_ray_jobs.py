@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.contract.s3_server import ACCESS_KEY, SECRET_KEY
 
 from backsweep.errors import BlockTimeoutError, SpecError, TransientError, UserError, WorkerLostError
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
@@ -33,6 +34,9 @@ from backsweep.stores.file import FileStore
 from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress, compute
 from backsweep.sweep.work import Work
+
+if TYPE_CHECKING:
+    from tests.contract.conftest import Bucket
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = Patience(poll_seconds=0.2, pending_seconds=60, stall_seconds=60, resubmissions=1)
@@ -78,6 +82,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_EC2_METADATA_DISABLED": "true",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "api"), str(ROOT / "pipeline")]),
         "HOME": str(tmp_path_factory.mktemp("home")),
@@ -140,6 +147,24 @@ def test_a_sweep_on_the_cluster_leaves_the_same_units_as_one_process(api: JobsAp
     assert (seen[-1].done, seen[-1].total) == (len(there.plan.trials), len(there.plan.trials))
     again = compute_on_cluster(request_of(there), api, "job", 60, seen.append)
     assert again["simulations"] == 0  # the next one, under the next id, finds everything
+
+
+def test_of_a_bucket_each_array_of_the_data_is_read_once_for_all_workers(
+    api: JobsApi, bucket: Bucket, tmp_path: Path
+) -> None:
+    here = prepared_in(tmp_path)
+    work = Work(FileStore, (here.store.uri,), here.references, ())
+    compute(here.plan, here.store, SerialExecutor(), work, here.plan.blocks(1), ignore)
+    text = f"{DOCUMENT}  storage: {{uri: {bucket.uri}, endpointUrl: {bucket.server.url}}}\n"
+    there = prepare(read_sweep(text, []), tmp_path)
+    address = StoreAddress(bucket.uri, bucket.server.url)
+    request = make_request(there.store, address, there.document, there.references, there.strategy)
+    bucket.server.requests.clear()
+    compute_on_cluster(request, api, "bucket", 60, ignore)
+    assert records(there) == records(here)
+    arrays = json.loads(here.store.get_object(here.references[0]))["arrays"].values()
+    read = [each["PATH_INFO"][-64:] for each in bucket.server.requests if each["REQUEST_METHOD"] == "GET"]
+    assert {read.count(digest) for digest in arrays} == {1}
 
 
 def test_a_driver_that_does_not_see_the_store_or_its_environment_says_so(api: JobsApi, tmp_path: Path) -> None:

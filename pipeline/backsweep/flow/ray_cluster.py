@@ -47,7 +47,7 @@ def job_of(request: DriverRequest, name: str) -> JobRequest:
     """Return the job of a sweep; the same work in the same store has the same id, so that it is attached to."""
     return JobRequest(
         submission_id=f"backsweep-{name}-{request.digest()[:16]}",
-        entrypoint=shlex.join(["python", "-m", "backsweep.flow.ray_driver", request.to_json()]),
+        entrypoint=shlex.join(["python", "-m", "backsweep.cli.ray_driver", request.to_json()]),
         variables={**NUMERIC_VARIABLES, "PYTHONUNBUFFERED": "1"},
         metadata={"sweep": name},
     )
