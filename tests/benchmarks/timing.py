@@ -20,7 +20,17 @@ from statistics import median
 
 from backsweep.settings import NUMERIC_VARIABLES, numeric_variables_are_pinned
 
-__all__ = ["ROOT", "Cost", "machine_line", "markdown_table", "medians", "publish", "restart_pinned", "run_child"]
+__all__ = ["OUTPUT", "ROOT", "Cost", "machine_line", "markdown_table", "medians", "publish", "restart_pinned", "run_child"]
+    "OUTPUT",
+    "ROOT",
+    "Cost",
+    "machine_line",
+    "markdown_table",
+    "medians",
+    "publish",
+    "restart_pinned",
+    "run_child",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build" / "bench"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.documents import backsweep, changed, example
-from tests.benchmarks.timing import ROOT, Cost, markdown_table, medians, publish
+from tests.benchmarks.timing import OUTPUT, ROOT, Cost, markdown_table, medians, publish
 
 RUNS = 3
 LOOKBACKS_OF_TEN_THOUSAND = [126 + 16 * number for number in range(40)]
@@ -37,7 +37,7 @@ def run_steps(
     costs: list[list[Cost]] = [[] for _ in steps]
     answers: list[dict[str, Any]] = [{} for _ in steps]
     for _ in range(repeats):
-        folder = stores.enter_context(tempfile.TemporaryDirectory())
+        folder = stores.enter_context(tempfile.TemporaryDirectory(dir=OUTPUT))
         for number, (_, document) in enumerate(steps):
             cost, answers[number] = backsweep(Path(folder), "run", serial(document), "--output", "run")
             costs[number].append(cost)

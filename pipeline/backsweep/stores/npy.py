@@ -6,7 +6,9 @@ is written here because numpy's own has changed its padding between versions.
 
 from __future__ import annotations
 
+import functools
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -46,16 +48,23 @@ def read_npy(data: Any) -> NDArray[Any]:
     ------
     CorruptObjectError : the bytes are not an array this module writes.
     """
-    head = io.BytesIO(bytes(data[:LONGEST_HEADER]))
+    length = len(MAGIC) + 2 + int.from_bytes(data[len(MAGIC) : len(MAGIC) + 2], "little")
     try:
-        if np.lib.format.read_magic(head) != (1, 0):
-            raise ValueError("not version 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
-        if fortran or dtype.kind not in KINDS:
-            raise ValueError(f"an array of {dtype}")
-        count = int(np.prod(shape, dtype=np.int64))
-        array = np.frombuffer(data, dtype, count, head.tell()).reshape(shape)
+        dtype, shape = _parse_header(bytes(data[: min(length, LONGEST_HEADER)]))
+        array = np.frombuffer(data, dtype, math.prod(shape), length).reshape(shape)
     except ValueError as error:
         raise CorruptObjectError(f"an object that should be an array is none: {error}") from error
     array.flags.writeable = False
     return array
+
+
+@functools.lru_cache(maxsize=256)  # the series of a sweep have one header, and parsing it costs more than the rest
+def _parse_header(header: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return what a header says."""
+    head = io.BytesIO(header)
+    if np.lib.format.read_magic(head) != (1, 0):
+        raise ValueError("not version 1.0")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
+    if fortran or dtype.kind not in KINDS:
+        raise ValueError(f"an array of {dtype}")
+    return dtype, shape
