@@ -20,7 +20,7 @@ from statistics import median
 
 from backsweep.settings import NUMERIC_VARIABLES, numeric_variables_are_pinned
 
-__all__ = ["OUTPUT", "ROOT", "Cost", "machine_line", "markdown_table", "medians", "publish", "restart_pinned", "run_child"]
+__all__ = [
     "OUTPUT",
     "ROOT",
     "Cost",
