@@ -20,7 +20,7 @@ from backsweep.flow.ray_request import DriverRequest
 from backsweep.ports import Store
 from backsweep.settings import numeric_environment, numeric_variables_are_pinned
 from backsweep.sources.code import code_digest
-from backsweep.stores.opening import StoreAddress, open_store
+from backsweep.stores.opening import open_store
 from backsweep.sweep.compute import Progress, compute
 from backsweep.sweep.datasets import Dataset, open_dataset
 from backsweep.sweep.work import Work, module_folders
@@ -67,14 +67,14 @@ def drive(request: DriverRequest, observe: Callable[[Progress], None], address: 
     }
 
 
-def _opener(request: DriverRequest) -> tuple[Any, StoreAddress, Any]:
+def _opener(request: DriverRequest) -> tuple[Any, tuple[Any, ...], Any]:
     """Return what opens the store here and in workers: the data sets of a bucket are in Ray's object store then."""
+    store = open_store(*request.store)
     try:
-        is_folder = request.store.uri.startswith("file://")
-        shared = () if is_folder else put_arrays(open_store(*request.store), request.datasets)
+        shared = () if request.store.uri.startswith("file://") else put_arrays(store, request.datasets)
     except MissingObjectError as error:
         raise _not_seen(error) from error
-    return open_store, request.store, shared
+    return open_store, request.store.for_workers(store), shared
 
 
 def _read(store: Store, request: DriverRequest) -> tuple[BacktestSweep, list[Dataset]]:
