@@ -15,7 +15,7 @@ import yaml
 from tests.benchmarks.documents import changed, example
 from tests.benchmarks.timing import markdown_table, publish, run_child
 
-LOOKBACKS = [63 + 4 * number for number in range(100)]
+LOOKBACKS = [63 + 3 * number for number in range(150)]
 QUICK_LOOKBACKS = [63 + 40 * number for number in range(10)]
 RUNS = 3
 BLOCKS = 2_000
