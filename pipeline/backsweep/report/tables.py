@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ def write_returns(path: Path, dates: Dates, series: Mapping[str, Float]) -> None
     dates : (T,) datetime64[D].
     series : trial id -> (T,) net returns, memory maps as they come from the store.
     """
-    schema = _frame_schema(list(series))
+    schema = _frame_schema(tuple(series))
     with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False, write_statistics=False) as writer:
         for start in range(0, len(dates), ROWS_PER_GROUP):
             stop = min(start + ROWS_PER_GROUP, len(dates))
@@ -54,7 +55,7 @@ def write_weights(path: Path, dates: Dates, symbols: Sequence[str], values: Floa
     """
     columns = [_numbers(dates)]
     columns += [_from_buffers(pa.float64(), values[:, asset], None) for asset in range(len(symbols))]
-    table = pa.table(columns, schema=_frame_schema(symbols))
+    table = pa.table(columns, schema=_frame_schema(tuple(symbols)))
     pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
 
 
@@ -72,7 +73,8 @@ def columns_of_bytes(data: bytes, names: Sequence[str]) -> dict[str, Float]:
     return {name: table.column(name).to_numpy() for name in names}
 
 
-def _frame_schema(names: Sequence[str]) -> pa.Schema:
+@functools.lru_cache(maxsize=4)  # hundreds of weight tables have the same columns
+def _frame_schema(names: tuple[str, ...]) -> pa.Schema:
     """Return a schema that pandas reads as a frame with the index `date`."""
     fields = [("date", pa.timestamp("ms")), *((name, pa.float64()) for name in names)]
     described = {
