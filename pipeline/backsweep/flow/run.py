@@ -15,7 +15,7 @@ from backsweep.flow.placement import executor_of, processes_of
 from backsweep.flow.prepare import Prepared, StageTimes
 from backsweep.plan.solves import costs_of
 from backsweep.report.pages import Curves, Sweep, render
-from backsweep.report.tables import trials_bytes
+from backsweep.report.tables import PYARROW_VERSION, trials_bytes
 from backsweep.settings import numeric_environment
 from backsweep.stores.manifest import build_unit_index, commit
 from backsweep.stores.opening import open_store
@@ -93,7 +93,7 @@ def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: 
         "document": result_fields(prepared.document),
         "specDigest": prepared.key.spec_digest,
         "strategy": prepared.strategy,
-        "environment": {**numeric_environment(), "pyarrow": metadata.version("pyarrow")},
+        "environment": {**numeric_environment(), "pyarrow": PYARROW_VERSION},
         "units": {"count": len(digests), "index": index},
         "seeds": {"bootstrap": rules.seed},
     }

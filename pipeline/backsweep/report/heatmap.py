@@ -69,7 +69,7 @@ class Canvas:
     def png(self) -> bytes:
         """Return the picture as PNG, without date or program."""
         sink = io.BytesIO()
-        self._image.save(sink, format="PNG", dpi=(72 * SCALE, 72 * SCALE))
+        self._image.save(sink, format="PNG", dpi=(72 * SCALE, 72 * SCALE), compress_level=3)
         return sink.getvalue()
 
 

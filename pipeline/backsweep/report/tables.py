@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from backsweep.arrays import Boolean, Dates, Float, Integer
 from backsweep_api.canonical import canonical_json
 
-__all__ = ["columns_of_bytes", "read_columns", "trials_bytes", "write_returns", "write_weights"]
+__all__ = ["PYARROW_VERSION", "columns_of_bytes", "read_columns", "trials_bytes", "write_returns", "write_weights"]
 
 ROWS_PER_GROUP = 4096
+PYARROW_VERSION: str = pa.__version__  # what the bytes of a table depend on besides its values
 
 
 def trials_bytes(columns: Mapping[str, Any]) -> bytes:
