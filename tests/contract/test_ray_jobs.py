@@ -25,6 +25,7 @@ from backsweep.errors import BlockTimeoutError, SpecError, TransientError, UserE
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
 from backsweep.executors.ray_lines import ERROR, PROGRESS, REPORT, last_line, mark_line
 from backsweep.executors.ray_rest import JobRequest, JobsApi
+from backsweep.executors.ray_session import RaySession
 from backsweep.executors.serial import SerialExecutor
 from backsweep.flow import Prepared, prepare, read_sweep
 from backsweep.flow.ray_cluster import compute_on_cluster, job_of
@@ -276,6 +277,19 @@ def test_refused_tokens_and_wrong_addresses_are_one_sentence_within_seconds(head
     with pytest.raises(UserError, match="no certificates can be read"):
         JobsApi("https://127.0.0.1", ca_file=str(tmp_path / "none"))
     assert time.monotonic() - started < 10
+
+
+def test_a_cluster_that_is_not_there_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    port = free_ports(1)[0]
+    for address, kind, sentence in (
+        (f"127.0.0.1:{port}", TransientError, f"no Ray cluster could be joined at 127.0.0.1:{port}: .*refused"),
+        ("auto", UserError, "auto: no Ray cluster is named; write host:port"),
+    ):
+        started = time.monotonic()
+        with pytest.raises(kind, match=sentence):
+            RaySession(address).__enter__()
+        assert time.monotonic() - started < 10
 
 
 def test_a_folder_is_no_store_for_a_ray_elsewhere(tmp_path: Path) -> None:

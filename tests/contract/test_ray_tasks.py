@@ -17,7 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backsweep.errors import BlockTimeoutError, InvariantError, SpecError, UserError, WorkerLostError
+from backsweep.errors import (
+    BlockTimeoutError,
+    InvariantError,
+    SpecError,
+    UserError,
+    WorkerLostError,
+)
 from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
 from backsweep.executors.ray_session import Demand, RaySession
 from backsweep.executors.ray_tasks import RayExecutor

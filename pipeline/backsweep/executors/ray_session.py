@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -29,6 +30,7 @@ LOGGER.addHandler(logging.NullHandler())  # silent unless someone wants it
 LOG_LINES = 20_000  # after so many of a session the rest stays in Ray's own files
 LONGEST_FOLDER = 40  # Ray's sockets lie below it, and the kernel takes paths of 107 bytes
 LOOK_SECONDS = 1.0
+KNOCK_SECONDS = 5.0
 MIB = 1 << 20
 # Set before Ray is imported, which reads some of them then.
 QUIET_VARIABLES = {
@@ -67,7 +69,7 @@ class RaySession:
     Parameters
     ----------
     address : None starts a Ray of this machine that ends with the context. "auto" joins the cluster this process
-        runs in (a driver of the Jobs API does), host:port the one with that address on this node.
+        runs in, as RAY_ADDRESS names it to a driver of the Jobs API; host:port the one with that address here.
     cpus : how many blocks a Ray started here runs at once.
     dashboard : whether a Ray started here shows its dashboard, on a free port of the loopback.
     object_store_mib : memory a Ray started here may hold arrays in.
@@ -83,7 +85,7 @@ class RaySession:
         object_store_mib: int = 512,
         join_seconds: float = 120.0,
     ) -> None:
-        self._address = address
+        self._address = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
         self._cpus = cpus
         self._dashboard = dashboard
         self._object_store_mib = object_store_mib
@@ -107,7 +109,7 @@ class RaySession:
             started.enter_context(_environment({**QUIET_VARIABLES, **self._own_variables()}))
             sigterm = _Sigterm()
             started.callback(sigterm.give_back)
-            arguments = self._joining() if self._address else self._starting(started)
+            arguments = self._joining(self._address) if self._address else self._starting(started)
             import ray
 
             started.enter_context(_worker_output_logged())
@@ -180,8 +182,9 @@ class RaySession:
         # Ray's workers are nicer than all else, 15, unless told: on a busy machine they would do next to nothing.
         return {"RAY_worker_niceness": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": PROCESS_TOKEN}
 
-    def _joining(self) -> dict[str, Any]:
-        return {"address": self._address, "runtime_env": {"env_vars": dict(NUMERIC_VARIABLES)}}
+    def _joining(self, address: str) -> dict[str, Any]:
+        _knock(address)  # Ray itself would try for many minutes
+        return {"address": address, "runtime_env": {"env_vars": dict(NUMERIC_VARIABLES)}}
 
     def _starting(self, started: contextlib.ExitStack) -> dict[str, Any]:
         """Return the arguments of a Ray of our own; its ports are free ones, its files go with it.
@@ -216,6 +219,22 @@ class RaySession:
             f"{demand.memory_bytes / MIB:,.0f} MiB, the largest of {len(nodes)} nodes has {cpus:g} CPUs and "
             f"{memory / MIB:,.0f} MiB; give the workers more (spec.cluster.workers), or ask for less"
         )
+
+
+def _knock(address: str) -> None:
+    """Find out whether anything listens at host:port.
+
+    Raises
+    ------
+    UserError, TransientError
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"{address}: no Ray cluster is named; write host:port, or start this as a job of a cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise TransientError(f"no Ray cluster could be joined at {address}: {error}") from error
 
 
 def _short_folder() -> str:
