@@ -51,16 +51,14 @@ def connected(endpoint: Endpoint) -> Iterator[None]:
     if endpoint.state is not None:
         for name in ("NO_PROXY", "no_proxy"):  # this machine is not reached by a proxy
             os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1"]))
-    loud, logging.raiseExceptions = (
-        logging.raiseExceptions,
-        False,
-    )  # lines that cannot be sent are no news on a terminal
+    # Log lines that cannot be sent are no news on a terminal. It stays so until the process ends: Prefect's thread may
+    # give up on a line long after the run, and then says so on stderr.
+    logging.raiseExceptions = False
     with prefect.settings.temporary_settings(updates=updates):
         try:
             yield
         finally:
             _flush()
-            logging.raiseExceptions = loud
 
 
 def hush() -> None:
