@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of our output is gone (backsweep ... | head): nobody to tell
         return 0
     except BacksweepError as error:
-        for sentence in error.args:
+        for sentence in getattr(error, "problems", error.args):
             _say(f"{error.reason}: {sentence}")
         return _exit_code(error)
 
