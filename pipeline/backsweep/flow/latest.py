@@ -12,6 +12,7 @@ from backsweep.flow.reopen import Reopened
 from backsweep.solve.strategy import solve_strategy
 from backsweep.solve.unit import solve_run
 from backsweep.sweep.work import no_timer
+from backsweep.trial import spread
 
 __all__ = ["Targets", "latest_targets", "past_targets"]
 
@@ -60,8 +61,7 @@ def latest_targets(reopened: Reopened, row: int) -> Targets:
         (weights,) = solve_run([task.solve], window, returns, no_timer)
     if weights.failures:
         raise SolveError(f"weights: {weights.failures[0]}")
-    full = np.zeros(len(returns.symbols))
-    full[task.solve.columns] = weights.values[0]
+    (full,) = spread(weights, task.solve, len(returns.symbols))
     return Targets(str(returns.dates[rows - 1]), returns.symbols, full)
 
 

@@ -25,6 +25,7 @@ from backsweep.sweep.procedure import Procedure, procedure_windows, run_procedur
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.table import TrialTable
 from backsweep.sweep.work import no_timer
+from backsweep.trial import spread
 from backsweep.units import Costs, Solve
 from backsweep_api.options import profile_options
 
@@ -157,11 +158,9 @@ def _yardstick(series: SweepSeries, costs: Costs) -> Float:
     returns = series.plan.datasets[0]
     windows = next(windows for (data, _), windows in series.plan.windows.items() if data == 0)
     columns = np.setdiff1d(np.arange(len(returns.symbols)), returns.benchmark).astype(np.int64)
-    (weights,) = solve_run([Solve("benchmark", {}, None, None, None, columns)], windows, returns, no_timer)
-    full = np.zeros((len(windows), len(returns.symbols)))
-    full[:, columns] = weights.values
-    full[list(weights.failures)] = np.nan
-    path = simulate(full, windows, returns, "window", "hold")
+    solve = Solve("benchmark", {}, None, None, None, columns)
+    (weights,) = solve_run([solve], windows, returns, no_timer)
+    path = simulate(spread(weights, solve, len(returns.symbols)), windows, returns, "window", "hold")
     return net_returns(path, costs.slippage_bps, costs.commission_bps, costs.borrow_rate, returns.periods)
 
 
