@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
 from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
+from backsweep_api.engines import EngineGap, engine_gaps, gap_exclusions
 from backsweep_api.exclusions import Excluded, excluded_values, scenario_values
 from backsweep_api.points import Item, Point, draw_points, make_item
 from backsweep_api.spec.document import BacktestSweep
@@ -27,6 +28,7 @@ __all__ = [
     "count_trials",
     "dead_axes",
     "distinct_trials",
+    "engines_without",
     "longest_lookback",
     "solve_axes",
 ]
@@ -66,7 +68,7 @@ class _Scenario(NamedTuple):
 
 def distinct_trials(document: BacktestSweep) -> Iterator[Trial]:
     """Yield each distinct trial once, all scenarios of one point after another, the base one first."""
-    excluded = excluded_values(document.spec.axes)
+    excluded = _excluded(document)
     scenarios = _scenarios(document, excluded)
     for point in draw_points(document.spec.sampling, _blocks(document), excluded):
         yield from _point_trials(point, scenarios)
@@ -75,7 +77,7 @@ def distinct_trials(document: BacktestSweep) -> Iterator[Trial]:
 def count_trials(document: BacktestSweep) -> int:
     """Return how many distinct trials there are."""
     spec = document.spec
-    excluded = excluded_values(spec.axes)
+    excluded = _excluded(document)
     masks = [scenario.mask for scenario in _scenarios(document, excluded)]
     points = draw_points(spec.sampling, _blocks(document), excluded)
     if not excluded:
@@ -99,6 +101,11 @@ def count_grid(document: BacktestSweep) -> int:
 def dead_axes(document: BacktestSweep) -> list[DeadAxis]:
     """Return the axes that change nothing for a profile: where they have several values, or matter to no profile."""
     return list(dead_axes_of(document.spec.axes, document.spec.strategy))
+
+
+def engines_without(document: BacktestSweep) -> list[EngineGap]:
+    """Return what the engines of the document cannot solve: trials that are therefore not made."""
+    return list(engine_gaps(document.spec.axes, document.spec.strategy))
 
 
 def solve_axes(values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -130,6 +137,12 @@ def longest_lookback(document: BacktestSweep) -> int:
 def _blocks(document: BacktestSweep) -> tuple[Block, ...]:
     spec = document.spec
     return choice_blocks(spec.axes, spec.strategy, spec.walk_forward.train)
+
+
+def _excluded(document: BacktestSweep) -> Excluded:
+    """Return what is not run: what the document excludes, and what an engine cannot solve."""
+    spec = document.spec
+    return excluded_values(spec.axes) + gap_exclusions(engine_gaps(spec.axes, spec.strategy))
 
 
 def _scenarios(document: BacktestSweep, excluded: Excluded) -> list[_Scenario]:

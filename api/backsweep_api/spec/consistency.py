@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.choices import SCENARIOS, Block, axis_sizes, choice_blocks
+from backsweep_api.engines import engine_gaps, useless_engines
 from backsweep_api.exclusions import excluded_values, scenario_values
 from backsweep_api.points import grid_points
 from backsweep_api.spec.axes import Axes
@@ -33,6 +34,7 @@ def inconsistencies(
     if axes.profile is None and strategy is None:
         return
     blocks = choice_blocks(axes, strategy, walk.train)
+    yield from _engine_problems(axes, strategy)
     yield from _size_problems(data, axes, sampling, blocks)
     if any(True for exclusion in axes.exclude for _ in exclusion.rules()):
         return  # each is told by itself
@@ -106,6 +108,21 @@ def _sampling_problems(axes: Axes, sampling: Sampling, strategy: Strategy | None
             f"found {sampling.method}, which draws from ranges, but no axis has one; write random, or a range "
             f"such as lookback: {{low: 63, high: 504}}",
         )
+
+
+def _engine_problems(axes: Axes, strategy: Strategy | None) -> Iterator[Problem]:
+    """Yield a base engine that cannot solve every choice, and engines that solve none of the profiles."""
+    useless = set(useless_engines(axes, strategy))
+    for index in sorted(useless - {0}):
+        yield ("axes", "engine", index), f"found {axes.engine[index]}, which has none of the profiles; leave it out"
+    for gap in engine_gaps(axes, strategy):
+        if gap.engine == axes.engine[0]:
+            why = gap.reason.partition(";")[0]
+            yield (
+                ("axes", "engine", 0),
+                f"{why}, and by the first engine all choices are ranked; write native first, or leave that choice out",
+            )
+            return
 
 
 def _size_problems(
