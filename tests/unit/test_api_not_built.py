@@ -31,7 +31,7 @@ BUILT = [
     "suspend: false",
     "backoffLimit: 3",
     "data: {uri: 'file://prices.csv', universe: 'file://members.csv'}",
-    "axes: {profile: [hrp], engine: [native]}",
+    "axes: {profile: [hrp], engine: [native, skfolio, pyportfolioopt]}",
     "sampling: {method: random, count: 1}",
     "validation: {holdout: 252}",
 ]
@@ -48,7 +48,7 @@ UNBUILT = [
     ),
     ("pricing: {cpuHour: '0.05'}", [f"spec.pricing: {COSTS}"]),
     (
-        "pricing: {instanceType: m5}\n  budget: {maxCost: '5'}",
+        "pricing: {instanceType: m5.large}\n  budget: {maxCost: '5'}",
         [f"spec.pricing: {COSTS}", f"spec.budget: {COSTS}"],
     ),
     ("nodePool: {}", [f"spec.nodePool: {LEAVE}"]),
@@ -63,8 +63,8 @@ UNBUILT = [
     ("activeDeadlineSeconds: 600", [f"spec.activeDeadlineSeconds: {CLUSTER}"]),
     ("ttlSecondsAfterFinished: 0", [f"spec.ttlSecondsAfterFinished: {CLUSTER}"]),
     (
-        "axes: {profile: [hrp], engine: [native, skfolio]}",
-        ["spec.axes.engine[1]: skfolio is not built in this release; write native"],
+        "axes: {profile: [hrp], engine: [native, riskfolio]}",
+        ["spec.axes.engine[1]: riskfolio is not built in this release; write native, skfolio or pyportfolioopt"],
     ),
     (
         "storage: {uri: 's3://b/p', secretRef: {name: keys}}",
