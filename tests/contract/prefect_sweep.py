@@ -13,19 +13,20 @@ pin_numeric_environment()
 
 from backsweep import flow, orchestration  # noqa: E402  # the pin above must come first
 from backsweep.errors import BacksweepError, WorkerLostError  # noqa: E402
+from backsweep.flow import run, stages  # noqa: E402
 from backsweep.orchestration import keeper  # noqa: E402
 
 
 def lose_a_worker_once() -> None:
-    run_blocks, lost = flow.run_blocks, list[bool]()
+    lost = list[bool]()
 
     def run_or_lose(*arguments: Any) -> Any:
         if not lost:
             lost.append(True)
             raise WorkerLostError("a worker was lost")
-        return run_blocks(*arguments)
+        return run.run_blocks(*arguments)
 
-    setattr(flow, "run_blocks", run_or_lose)  # noqa: B010  # mypy knows only the one signature
+    setattr(stages, "run_blocks", run_or_lose)  # noqa: B010  # mypy knows only the one signature
 
 
 def lose_patience() -> None:
@@ -39,10 +40,11 @@ def main(file: Path, output: Path, mishap: str | None = None) -> int:
     if mishap is not None:
         MISHAPS[mishap]()
     said: list[str] = []
-    listener = orchestration.Listener(planned=lambda _: None, progress=lambda _: None, say=said.append)
+    listener = flow.Listener(planned=lambda _: None, progress=lambda _: None, say=said.append)
     document = flow.read_sweep(file.read_text(), [])
     try:
-        finished = orchestration.run_with_prefect(document, file.parent, output, "2026-01-01T00:00:00+00:00", listener)
+        request = flow.Request(document, file.parent, output, "2026-01-01T00:00:00+00:00")
+        finished = orchestration.run_with_prefect(request, listener)
     except BacksweepError as error:
         sys.stdout.write(json.dumps({"reason": error.reason, "error": str(error)}))
         return 1

@@ -28,11 +28,14 @@ from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
 from backsweep.executors.ray_session import Demand, RaySession
 from backsweep.executors.ray_tasks import RayExecutor
 from backsweep.executors.serial import SerialExecutor
-from backsweep.flow import Prepared, finish, prepare, read_sweep
+from backsweep.flow import Prepared, prepare, read_sweep
+from backsweep.flow.finish import finish
+from backsweep.flow.run import Ran
 from backsweep.ports import Executor
 from backsweep.settings import NUMERIC_VARIABLES
 from backsweep.stores.file import FileStore
 from backsweep.sweep.compute import Computed, compute
+from backsweep.sweep.parts import ask_here
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.work import Work
 
@@ -133,8 +136,9 @@ def run(folder: Path, executor: Executor, wrap: Any = None) -> tuple[Prepared, C
     table, computed = compute(
         prepared.plan, prepared.store, executor, wrap(work) if wrap else work, phases, lambda _: None
     )
-    series = SweepSeries(prepared.plan, prepared.store, table, prepared.data_index)
-    finished = finish(prepared, series, computed, folder / "run", "2026-01-01T00:00:00Z")
+    ran = Ran(prepared, SweepSeries(prepared.plan, prepared.store, table), computed, prepared.place, 0.0, 0)
+    ask = ask_here(prepared.store, prepared.datasets[0].returns)
+    finished = finish(ran, ask, folder / "run", "2026-01-01T00:00:00Z")
     return prepared, computed, finished.result_digest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 import json
 import sys
@@ -12,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from backsweep.cli.documents import folder_of, read_text
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
-from backsweep.errors import CorruptObjectError, MissingObjectError, UserError
+from backsweep.errors import UserError
 
 if TYPE_CHECKING:
-    from backsweep.flow import Finished, Prepared
-    from backsweep_api.spec.document import BacktestSweep
+    from backsweep.flow import Finished, Listener, Prepared, Request
 
 __all__ = ["plan", "run"]
 
@@ -30,9 +30,10 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output or f"runs/{document.metadata.name}")
     check_output(output)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
-    request = (document, folder_of(options.file), output, started)
+    request = flow.Request(document, folder_of(options.file), output, started)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
-        finished = _run_with_prefect(*request, progress) if options.prefect else _run_bare(*request, progress)
+        listener = flow.Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
+        finished = _run_with_prefect(request, listener) if options.prefect else _run_bare(request, listener)
     prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
@@ -50,35 +51,21 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_bare(document: BacktestSweep, folder: Path, output: Path, started: str, progress: ProgressBar) -> Finished:
-    """Run the stages one after the other; a store that a power cut has damaged is healed on the way."""
+def _run_bare(request: Request, listener: Listener) -> Finished:
+    """Run the stages one after the other."""
     from backsweep import flow
 
-    prepared = flow.prepare(document, folder)
-    progress.say(_opening(prepared))
-    try:
-        series, _, computed = flow.run_blocks(prepared, progress.show)
-        return flow.finish(prepared, series, computed, output, started)
-    except (CorruptObjectError, MissingObjectError) as error:
-        damaged = flow.forget_damaged(prepared)
-        if not damaged:
-            raise
-        progress.say(f"{error.reason}: {error}; {damaged} damaged units are computed again")
-    prepared = flow.prepare(document, folder)
-    series, _, computed = flow.run_blocks(prepared, progress.show)
-    return flow.finish(prepared, series, computed, output, started)
+    with flow.Stages(request, listener) as stages:
+        return stages.complete(flow.run_plainly, listener.progress)
 
 
-def _run_with_prefect(
-    document: BacktestSweep, folder: Path, output: Path, started: str, progress: ProgressBar
-) -> Finished:
+def _run_with_prefect(request: Request, listener: Listener) -> Finished:
     """Run the stages as a Prefect flow."""
     try:
-        from backsweep.orchestration import Listener, run_with_prefect
+        from backsweep.orchestration import run_with_prefect
     except ImportError as error:
         raise UserError(f"--prefect: Prefect is not installed ({error}): pip install 'backsweep[prefect]'") from error
-    listener = Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
-    return run_with_prefect(document, folder, output, started, listener)
+    return run_with_prefect(request, listener)
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -88,12 +75,14 @@ def plan(options: argparse.Namespace) -> int:
 
     document = flow.read_sweep(read_text(options.file), options.sets)
     prepared = flow.prepare(document, folder_of(options.file))
+    place = prepared.place
     described = {
         "name": document.metadata.name,
         "specDigest": prepared.key.spec_digest,
         **prepared.plan.counts(),
         "predictedSeconds": round(prepared.plan.predicted_seconds(), 3),
         "predictedBytes": prepared.plan.predicted_bytes(),
+        "place": {**dataclasses.asdict(place), "faster": place.faster, "where": place.where, "times": place.times},
         "deadAxes": [
             {"profile": item.profile, "axis": item.axis, "reason": item.reason} for item in dead_axes(document)
         ],
@@ -111,10 +100,14 @@ def _opening(prepared: Prepared) -> str:
     counts = prepared.plan.counts()
     seconds = prepared.plan.predicted_seconds()
     cached = f", {counts['trialsCached']:,} of them in the store" if counts["trialsCached"] else ""
+    place = prepared.place
+    slower = place.is_ray != (place.faster == "ray")
     return (
         f"{prepared.document.metadata.name}: {counts['trials']:,} trials{cached}, "
         f"{counts['solves']:,} distinct solves, "
-        f"{counts['windows']:,} windows each; predicted {seconds:.1f} s on one core"
+        f"{counts['windows']:,} windows each"
+        + (f"; predicted {seconds:.1f} s on one core; {place.where}" if seconds else "; nothing to compute")
+        + (f"; {place.times}" if slower and seconds else "")
     )
 
 

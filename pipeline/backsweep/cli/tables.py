@@ -50,9 +50,11 @@ def print_plan(described: Mapping[str, Any], stream: TextIO) -> None:
         ("solve units", f"{described['solveUnits']:,}, {described['solveUnitsCached']:,} already in the store"),
         ("simulations", f"{described['simulations']:,}, {described['simulationsCached']:,} already in the store"),
         (
-            "predicted here",
+            "predicted work",
             f"{described['predictedSeconds']:.1f} s on one core, {described['predictedBytes'] / 2**20:.0f} MiB",
         ),
+        ("runs", str(described["place"]["where"])),
+        ("predicted times", str(described["place"]["times"])),
         ("store", str(described["store"])),
     ]
     stream.write(f"{described['name']}  (spec {described['specDigest'][:16]})\n")

@@ -225,10 +225,13 @@ class JobsApi:
 
     def _refused(self, status: int) -> str:
         if status == 401 and "Authorization" not in self._headers:
-            return f"{self.address}: Ray asks for a token; give it in spec.cluster.existing.tokenSecretRef"
+            return (
+                f"{self.address}: Ray asks for a token; give it in the environment as RAY_AUTH_TOKEN, on Kubernetes by "
+                f"spec.cluster.existing.tokenSecretRef"
+            )
         return (
-            f"{self.address}: Ray refuses the token (HTTP {status}): it is wrong or has expired; give the cluster's "
-            f"present one in spec.cluster.existing.tokenSecretRef"
+            f"{self.address}: Ray refuses the token (HTTP {status}): it is wrong or has expired; give the present one "
+            f"in RAY_AUTH_TOKEN, on Kubernetes by spec.cluster.existing.tokenSecretRef"
         )
 
 

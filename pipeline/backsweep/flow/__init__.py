@@ -1,7 +1,17 @@
 """The stages of a sweep in their order, and the adapters each of them is given."""
 
+from backsweep.flow.finish import Finished
 from backsweep.flow.prepare import Prepared, prepare, read_sweep
-from backsweep.flow.repair import forget_damaged
-from backsweep.flow.run import Finished, finish, run_blocks
+from backsweep.flow.stages import FlowLostError, Listener, Request, Stages, run_plainly
 
-__all__ = ["Finished", "Prepared", "finish", "forget_damaged", "prepare", "read_sweep", "run_blocks"]
+__all__ = [
+    "Finished",
+    "FlowLostError",
+    "Listener",
+    "Prepared",
+    "Request",
+    "Stages",
+    "prepare",
+    "read_sweep",
+    "run_plainly",
+]

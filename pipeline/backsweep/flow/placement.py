@@ -1,62 +1,108 @@
-"""Where a sweep's blocks run: in this process, in several, or as tasks of a Ray started here."""
+"""Where a sweep's blocks run: in this process, in several, on a Ray started here, or on one that is there already."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from backsweep.errors import UserError
-from backsweep.executors.serial import SerialExecutor
-from backsweep.ports import Executor
+from backsweep.executors.ray_session import ray_is_installed
 
-__all__ = ["executor_of", "processes_of"]
+__all__ = ["Place", "choose_place"]
 
 SECONDS_WORTH_PROCESSES = 5.0  # under that, starting processes costs more than they save
+PROCESSES_START_SECONDS = 1.0
+RAY_START_SECONDS = 8.0  # until the first worker has begun; FACTS of a laptop with two cores
+CLUSTER_START_SECONDS = 16.0  # of a job that does nothing
 
 
-def processes_of(execution: Mapping[str, Any], predicted_seconds: float) -> int:
-    """Return how many processes spec.execution asks for, or as many as pay."""
-    asked = execution.get("parallelism")
-    if asked is not None:
-        return int(asked)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if predicted_seconds > SECONDS_WORTH_PROCESSES or execution["mode"] == "ray" else 1
-
-
-@contextlib.contextmanager
-def executor_of(execution: Mapping[str, Any], processes: int, *, idle: bool) -> Iterator[Executor]:
-    """Yield the executor that spec.execution asks for, and stop what it started afterwards.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where blocks run, and what that was decided on.
 
     Parameters
     ----------
-    idle : whether there is nothing to run, so that nothing need be started.
-
-    Raises
-    ------
-    UserError
-        If Ray is asked for and not installed, or cannot start.
+    workers : how many blocks run at once; of a Ray that is there already, how many are assumed.
+    here_seconds, ray_seconds : predicted time by the clock with and without Ray.
+    reason : why here, in a clause.
     """
-    retries, timeout_seconds = execution["retries"], float(execution["blockTimeoutSeconds"])
-    if idle or (processes == 1 and execution["mode"] != "ray"):
-        yield SerialExecutor()
-    elif execution["mode"] == "ray":
-        with _ray(processes, retries, timeout_seconds) as executor:
-            yield executor
+
+    kind: Literal["serial", "processes", "ray", "cluster"]
+    workers: int
+    here_seconds: float
+    ray_seconds: float
+    reason: str
+
+    @property
+    def is_ray(self) -> bool:
+        """Whether blocks are Ray tasks."""
+        return self.kind in ("ray", "cluster")
+
+    @property
+    def faster(self) -> str:
+        """The execution.mode that is predicted to be faster; local where both are equal."""
+        return "ray" if self.ray_seconds < self.here_seconds else "local"
+
+    @property
+    def where(self) -> str:
+        """Return where the sweep runs and why, in a phrase."""
+        where = {
+            "serial": "in this process",
+            "processes": f"in {self.workers} processes",
+            "ray": f"on Ray, {self.workers} worker{'s' if self.workers > 1 else ''}",
+            "cluster": "on the Ray of spec.cluster.existing",
+        }[self.kind]
+        return f"{where} ({self.reason})"
+
+    @property
+    def times(self) -> str:
+        """Return both predicted times and the faster mode, in a phrase."""
+        return (
+            f"{self.here_seconds:.1f} s without Ray, {self.ray_seconds:.1f} s with it: execution.mode: {self.faster} "
+            f"is faster"
+        )
+
+
+def choose_place(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: float) -> Place:
+    """Return where the blocks of a sweep run.
+
+    Parameters
+    ----------
+    spec : the normalised spec.
+    serial_tasks : distinct trials that the store lacks.
+    predicted_seconds : of one core, for what the store lacks.
+    """
+    execution = spec["execution"]
+    cores = _cores()
+    asked = execution.get("parallelism")
+    workers = int(asked) if asked is not None else cores
+    existing = spec.get("cluster", {}).get("existing") is not None
+    processes = workers if asked is not None or predicted_seconds > SECONDS_WORTH_PROCESSES else 1
+    start = 0.0 if processes == 1 else PROCESSES_START_SECONDS
+    here_seconds = start + predicted_seconds / min(processes, cores)
+    if existing:
+        ray_seconds = CLUSTER_START_SECONDS + predicted_seconds / workers
     else:
-        from backsweep.executors.processes import ProcessExecutor  # its imports cost more than a small sweep
+        ray_seconds = RAY_START_SECONDS + predicted_seconds / min(workers, cores)
+    on_ray, reason = _decide(execution, serial_tasks, existing)
+    if on_ray:
+        return Place("cluster" if existing else "ray", workers, here_seconds, ray_seconds, reason)
+    return Place("serial" if processes == 1 else "processes", processes, here_seconds, ray_seconds, reason)
 
-        yield ProcessExecutor(processes, retries=retries, timeout_seconds=timeout_seconds)
+
+def _decide(execution: Mapping[str, Any], serial_tasks: int, existing: bool) -> tuple[bool, str]:
+    """Return whether Ray is used, and why."""
+    mode, threshold = execution["mode"], int(execution["offloadThreshold"])
+    if mode != "auto":
+        return mode == "ray", f"execution.mode: {mode}"
+    if serial_tasks < threshold:
+        return False, f"{serial_tasks:,} serial tasks, fewer than execution.offloadThreshold = {threshold:,}"
+    many = f"{serial_tasks:,} serial tasks, at least execution.offloadThreshold = {threshold:,}"
+    if not existing and not ray_is_installed():
+        return False, f"{many}, but Ray is not installed: pip install 'backsweep[ray]'"
+    return True, many
 
 
-@contextlib.contextmanager
-def _ray(processes: int, retries: int, timeout_seconds: float) -> Iterator[Executor]:
-    from backsweep.executors.ray_session import RaySession
-    from backsweep.executors.ray_tasks import RayExecutor
-
-    if importlib.util.find_spec("ray") is None:
-        raise UserError("spec.execution.mode: ray is not installed: pip install 'backsweep[ray]', or write local")
-    with RaySession(cpus=processes) as session:
-        yield RayExecutor(session, retries=retries, timeout_seconds=timeout_seconds, parallelism=processes)
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import DataError, SpecError
+from backsweep.flow.placement import Place, choose_place
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward
 from backsweep.ports import ManifestKey, Store
@@ -25,9 +26,9 @@ from backsweep_api.identity import spec_digest
 from backsweep_api.not_built import refuse_unbuilt
 from backsweep_api.overrides import apply_set
 from backsweep_api.spec.document import BacktestSweep
-from backsweep_api.trials import distinct_trials, longest_lookback
+from backsweep_api.trials import Trial, distinct_trials, longest_lookback
 
-__all__ = ["LOCAL_STORE", "Prepared", "StageTimes", "plan_sweep", "prepare", "read_sweep"]
+__all__ = ["LOCAL_STORE", "Prepared", "StageTimes", "plan_sweep", "plan_trials", "prepare", "read_sweep"]
 
 LOCAL_STORE = ".backsweep/store"
 
@@ -75,9 +76,14 @@ class Prepared:
         return ManifestKey("local", self.document.metadata.name, spec_digest(self.document))
 
     @property
-    def data_index(self) -> dict[str, int]:
-        """Value of the axis `data` -> which data set."""
-        return {dataset.label: index for index, dataset in enumerate(self.datasets)}
+    def place(self) -> Place:
+        """Where what the store lacks is computed."""
+        return choose_place(self.spec, self.serial_tasks, self.plan.predicted_seconds())
+
+    @property
+    def serial_tasks(self) -> int:
+        """How many distinct trials the store lacks."""
+        return sum(identity not in self.plan.present for identity in self.plan.simulation_ids)
 
     @property
     def ledger(self) -> Ledger:
@@ -130,6 +136,26 @@ def plan_sweep(
     UserError
         If no trial is left, the data are too short, or two data sets have one label.
     """
+    trials = list(distinct_trials(document))
+    if not trials:
+        raise SpecError("spec.axes: no trial is left; exclude less")
+    return plan_trials(trials, document, strategy, datasets, store)
+
+
+def plan_trials(
+    trials: Sequence[Trial],
+    document: BacktestSweep,
+    strategy: dict[str, Any] | None,
+    datasets: Sequence[Dataset],
+    store: Store,
+) -> SweepPlan:
+    """Plan these trials of a document over its resolved data sets.
+
+    Raises
+    ------
+    UserError
+        If the data are too short, or two data sets have one label.
+    """
     spec = document.normalised()["spec"]
     data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
     if len(data_index) != len(datasets):
@@ -143,9 +169,6 @@ def plan_sweep(
         strategy=strategy,
         environment=digest(numeric_environment()),
     )
-    trials = list(distinct_trials(document))
-    if not trials:
-        raise SpecError("spec.axes: no trial is left; exclude less")
     returns = [dataset.returns for dataset in datasets]
     return make_plan(trials, returns, data_index, options, store.present_units)
 

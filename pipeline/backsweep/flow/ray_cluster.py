@@ -1,22 +1,77 @@
-"""Hands a sweep to a Ray elsewhere, by its Jobs API, and waits until the store has what it lacked."""
+"""Hands a sweep to a Ray elsewhere, by its Jobs API, and waits until the store has what it lacked.
+
+The address stands in the document; what is secret does not: on Kubernetes the operator hands a Secret's value to the
+flow as an environment variable, elsewhere the user sets it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from backsweep.errors import UserError
-from backsweep.executors.ray_jobs import Patience, run_job
+from backsweep.executors.ray_jobs import Patience, run_job, stop_job
 from backsweep.executors.ray_rest import JobRequest, JobsApi
-from backsweep.flow.ray_request import DriverRequest
+from backsweep.flow.prepare import Prepared
+from backsweep.flow.ray_request import DriverRequest, make_request
 from backsweep.settings import NUMERIC_VARIABLES
+from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress
 
-__all__ = ["compute_on_cluster", "job_of"]
+__all__ = ["CA_VARIABLE", "TOKEN_VARIABLE", "compute_on_cluster", "compute_there", "job_of"]
+
+TOKEN_VARIABLE = "RAY_AUTH_TOKEN"  # Ray's own
+CA_VARIABLE = "BACKSWEEP_RAY_CA_FILE"
 
 GRACE_SECONDS = 300.0  # beyond the time of a block: the driver's own time-out comes first and says more
+
+
+def compute_there(prepared: Prepared, observe: Callable[[Progress], None]) -> dict[str, Any]:
+    """Have the Ray of spec.cluster.existing compute what the store lacks; return the driver's report.
+
+    Raises
+    ------
+    UserError
+        If its token is not in the environment, or as `compute_on_cluster`.
+    BacksweepError
+        As `compute_on_cluster`.
+    """
+    existing = prepared.spec["cluster"]["existing"]
+    api = JobsApi(
+        existing["address"],
+        token=_secret(existing, "tokenSecretRef", TOKEN_VARIABLE),
+        ca_file=_secret(existing, "caSecretRef", CA_VARIABLE),
+    )
+    here = prepared.store_address
+    address = StoreAddress(prepared.store.uri, here.endpoint_url, here.region)
+    request = make_request(prepared.store, address, prepared.document, prepared.references, prepared.strategy)
+    timeout_seconds = float(prepared.spec["execution"]["blockTimeoutSeconds"])
+    name = prepared.document.metadata.name
+    try:
+        return compute_on_cluster(request, api, name, timeout_seconds, observe)
+    except KeyboardInterrupt:
+        stop_job(api, job_of(request, name))  # a job nobody waits for costs money
+        raise
+
+
+def _secret(existing: Mapping[str, Any], field: str, variable: str) -> str | None:
+    """Return what a reference to a Secret stands for here; None where nothing asks for one.
+
+    Raises
+    ------
+    UserError
+    """
+    value = os.environ.get(variable)
+    if value is None and field in existing:
+        message = (
+            f"spec.cluster.existing.{field}: names a Secret of Kubernetes; outside of it {variable} in the environment "
+            f"says what is in it, and is not set"
+        )
+        raise UserError(message)
+    return value
 
 
 def compute_on_cluster(

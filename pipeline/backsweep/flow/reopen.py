@@ -69,8 +69,7 @@ def reopen(place: str | Path) -> Reopened:
         table.fill(row, record)
     stored = columns_of_bytes(store.get_object(manifest.result["objects"]["trials"]), ["dsr"])
     table.metrics.update(stored)  # the one metric that belongs to the sweep and not to the trial's own unit
-    data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
-    return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table, data_index))
+    return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table))
 
 
 def store_of(manifest: Manifest) -> AnyStore:

@@ -1,50 +1,64 @@
-"""From a plan to a manifest and a run folder: compute what is missing, compare, judge, commit."""
+"""Computes what a plan lacks, wherever that is done, and returns the filled trials table."""
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import metadata
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backsweep.errors import InvariantError
-from backsweep.flow.placement import executor_of, processes_of
-from backsweep.flow.prepare import Prepared, StageTimes
-from backsweep.plan.solves import costs_of
-from backsweep.report.pages import Curves, Sweep, render
-from backsweep.report.tables import PYARROW_VERSION, trials_bytes
-from backsweep.settings import numeric_environment
-from backsweep.stores.manifest import build_unit_index, commit
-from backsweep.stores.opening import open_store
-from backsweep.stores.records import record_digest
-from backsweep.sweep.comparison import Comparison, Rules, compare
+from backsweep.flow.placement import Place
+from backsweep.flow.prepare import Prepared
+from backsweep.flow.ray_cluster import compute_there
+from backsweep.flow.workers import Workers
 from backsweep.sweep.compute import Computed, Progress, compute
-from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
-from backsweep.sweep.judgement import Judgement, judge
-from backsweep.sweep.result import leaders_first, plain_numbers, result_part, store_procedure
+from backsweep.sweep.parts import Ask, Asked, Chunk, Part, Question, ask_here
 from backsweep.sweep.series import SweepSeries
-from backsweep.sweep.summary import summarise
 from backsweep.sweep.table import TrialTable
 from backsweep.sweep.work import Work, module_folders
-from backsweep_api.identity import result_fields
 
-__all__ = ["Finished", "finish", "run_blocks"]
+__all__ = ["Ran", "ask_workers", "run_blocks", "workers_of"]
+
+Observe = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finished:
-    """A sweep that is done: what the command line shows of it."""
+class Ran:
+    """A plan that is computed.
+
+    Parameters
+    ----------
+    place : where.
+    wall_seconds : by the clock, from the start of the workers to the last block.
+    bytes_returned : what the workers sent to this process; 0 where it did the work itself.
+    """
 
     prepared: Prepared
-    summary: Mapping[str, Any]
-    result_digest: str
-    output: Path
+    series: SweepSeries
+    computed: Computed
+    place: Place
+    wall_seconds: float
+    bytes_returned: int
+
+    @property
+    def table(self) -> TrialTable:
+        """The filled trials table."""
+        return self.series.table
 
 
-def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple[SweepSeries, TrialTable, Computed]:
+def workers_of(prepared: Prepared) -> Workers:
+    """Return the workers of a sweep; none is started yet."""
+    return Workers(
+        prepared.place,
+        prepared.spec["execution"],
+        prepared.store,
+        prepared.store_address,
+        prepared.references,
+    )
+
+
+def run_blocks(prepared: Prepared, workers: Workers, observe: Observe) -> Ran:
     """Compute what the store lacks and return the filled trials table with its series.
 
     Raises
@@ -56,147 +70,59 @@ def run_blocks(prepared: Prepared, observe: Callable[[Progress], None]) -> tuple
     for dataset in prepared.datasets:
         ids = [trial.id for trial in plan.trials if trial.values["data"] == dataset.label]
         prepared.ledger.record(dataset.lineage, ids)
-    processes = processes_of(prepared.spec["execution"], plan.predicted_seconds())
-    address = prepared.store_address.for_workers(prepared.store)
-    work = Work(open_store, address, prepared.references, module_folders(prepared.folder))
-    phases = prepared.times.time("pack", lambda: plan.blocks(processes))
-    with executor_of(prepared.spec["execution"], processes, idle=not any(phases)) as executor:
-        table, computed = prepared.times.time(
-            "solve and simulate", lambda: compute(plan, prepared.store, executor, work, phases, observe)
-        )
-    return SweepSeries(plan, prepared.store, table, prepared.data_index), table, computed
+    before = workers.bytes_returned
+    started = time.perf_counter()
+    run = _run_there if workers.place.kind == "cluster" else _run_here
+    table, computed, bytes_there = prepared.times.time("solve and simulate", lambda: run(prepared, workers, observe))
+    seconds = time.perf_counter() - started
+    returned = workers.bytes_returned - before + bytes_there
+    return Ran(prepared, SweepSeries(plan, prepared.store, table), computed, workers.place, seconds, returned)
 
 
-def finish(prepared: Prepared, series: SweepSeries, computed: Computed, output: Path, started: str) -> Finished:
-    """Compare the trials, judge the winner, commit the manifest and write the run folder.
+def ask_workers(prepared: Prepared, workers: Workers) -> Ask:
+    """Return how the stored series are read: by Ray's workers while they run, otherwise here."""
+    base = prepared.datasets[0].returns
+    if workers.place.kind != "ray" or not workers.are_running:
+        return ask_here(prepared.store, base)
 
-    Raises
-    ------
-    TransientError, UserError
-        If the store or the folder cannot be written; what is computed is stored.
-    """
-    times, store, table = prepared.times, prepared.store, series.table
-    rules = _rules(prepared)
-    comparison = times.time("compare", lambda: compare(series, rules))
-    base = prepared.datasets[0]
-    ever = prepared.ledger.count(base.lineage)
-    purge = int(prepared.spec["walkForward"]["purge"])
-    judgement = judge(series, comparison, rules, ever, purge, base.provenance.get("origin") or {})
-    trials = times.time("tables", lambda: trials_bytes(table.columns()))
-    objects = {"trials": store.put_object(trials)}
-    procedure = store_procedure(store, comparison)
-    if procedure is not None:
-        objects["procedure"] = procedure
-    digests = times.time("name units", lambda: _unit_digests(prepared, computed))
-    index = store.put_object(build_unit_index(digests))
-    named = {
-        "document": result_fields(prepared.document),
-        "specDigest": prepared.key.spec_digest,
-        "strategy": prepared.strategy,
-        "environment": {**numeric_environment(), "pyarrow": PYARROW_VERSION},
-        "units": {"count": len(digests), "index": index},
-        "seeds": {"bootstrap": rules.seed},
-    }
-    result = result_part(prepared.plan, table, comparison, named, objects)
-    timings = _timings(times, computed)
-    run = plain_numbers(_run_part(prepared, computed, judgement, started, timings))
-    committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
-    rows = leaders_first(table, comparison, MOST_SERIES)
-    summary = summarise(series, computed, comparison, judgement, rules.metric)
-    digest = committed.result_digest
-    pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
-    contents = FolderContents(committed.data, trials, timings, pages, rows)
-    times.time("run folder", lambda: write_folder(output, contents, series))
-    return Finished(prepared, summary, committed.result_digest, output)
+    def ask(chunks: Sequence[Chunk], question: Question) -> list[Part]:
+        asked = Asked(*workers.start(), prepared.references[0], question)
+        found = {outcome.index: outcome.result for outcome in workers.run(chunks, asked)}
+        return [found[index] for index in range(len(chunks))]
+
+    return ask
 
 
-def _pages(
-    prepared: Prepared,
-    series: SweepSeries,
-    comparison: Comparison,
-    result_digest: str,
-    summary: Mapping[str, Any],
-    timings: Mapping[str, Any],
-) -> dict[str, bytes]:
-    """Return heatmap.png and report.html."""
-    winner, procedure = comparison.ranking.winner, comparison.procedure
-    curves = Curves(
-        dates=series.test_dates(0),
-        ranked_rows=series.plan.evaluations[0].ranked_rows,
-        winner=None if winner is None else series.net(winner),
-        yardstick=comparison.yardstick,
-        procedure=None if procedure is None else procedure.net,
-        procedure_first=0 if procedure is None else procedure.first,
+def _run_here(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed, int]:
+    """Run the blocks of the plan on this machine's workers."""
+    phases = prepared.plan.blocks(workers.place.workers)
+    opening = workers.start() if any(phases) else workers.opening_here()
+    work = Work(*opening, prepared.references, module_folders(prepared.folder))
+    table, computed = compute(prepared.plan, prepared.store, workers, work, phases, observe)
+    return table, computed, 0
+
+
+def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed, int]:
+    """Have a Ray elsewhere compute what the store lacks, then read it from the store."""
+    plan = prepared.plan
+    cached = plan.present
+    report: Mapping[str, Any] = {}
+    if not cached.issuperset(plan.unit_ids()):
+        report = compute_there(prepared, observe)
+        present = prepared.store.present_units(plan.unit_ids())
+        missing = sum(identity not in present for identity in plan.unit_ids())
+        if missing:
+            raise InvariantError(f"the job is done and {missing} units are not in the store {prepared.store.uri}")
+        plan.present = present
+    opening = workers.opening_here()
+    work = Work(*opening, prepared.references, module_folders(prepared.folder))
+    table, read = compute(plan, prepared.store, workers, work, ((), ()), observe)
+    computed = replace(
+        read,
+        blocks=int(report.get("blocks", 0)),
+        solve_units=int(report.get("solveUnits", 0)),
+        simulations=int(report.get("simulations", 0)),
+        cached_trials=sum(identity in cached for identity in plan.simulation_ids),
+        seconds={(stage, estimator): seconds for stage, estimator, seconds in report.get("seconds", ())},
     )
-    document, name = prepared.document, prepared.document.metadata.name
-    sweep = Sweep(
-        name=name,
-        spec_digest=prepared.key.spec_digest,
-        result_digest=result_digest,
-        document={**document.normalised(), "metadata": {"name": name}, "spec": result_fields(document)},
-        datasets=[(dataset.label, dataset.provenance) for dataset in prepared.datasets],
-    )
-    return render(sweep, summary, timings, curves)
-
-
-def _rules(prepared: Prepared) -> Rules:
-    objective = prepared.spec["objective"]
-    costs = costs_of({"costs": prepared.spec["axes"]["costs"][0]})
-    return Rules(objective["metric"], objective["goal"], costs, int(prepared.key.spec_digest[:8], 16))
-
-
-def _unit_digests(prepared: Prepared, computed: Computed) -> dict[str, str]:
-    """Return unit id -> digest of its record; only records that were stored before are read again."""
-    digests: dict[str, str] = {}
-    for identity in prepared.plan.unit_ids():
-        digest = computed.records.get(identity)
-        if digest is None:
-            record = prepared.store.get_unit(identity)
-            if record is None:
-                raise InvariantError(f"unit {identity} should be stored by now and is not")
-            digest = record_digest(record)
-        digests[identity] = digest
-    return digests
-
-
-def _timings(times: StageTimes, computed: Computed) -> dict[str, Any]:
-    """Return timings.json: seconds by the clock of each stage, and of each profile and estimator in all processes."""
-    cells = [
-        {"stage": stage, "estimator": estimator, "seconds": round(seconds, 6)}
-        for (stage, estimator), seconds in sorted(computed.seconds.items())
-    ]
-    return {"stages": {stage: round(seconds, 6) for stage, seconds in times.seconds.items()}, "cells": cells}
-
-
-def _run_part(
-    prepared: Prepared, computed: Computed, judgement: Judgement, started: str, timings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the part of the manifest that says how the result came about, and may differ from run to run."""
-    return {
-        "name": prepared.document.metadata.name,
-        "startedAt": started,
-        "store": prepared.store.uri,
-        "storeEndpoint": prepared.store_address.endpoint_url,
-        "storeRegion": prepared.store_address.region,
-        "datasets": [
-            {
-                "label": dataset.label,
-                "lineage": dataset.lineage,
-                "object": reference,
-                "provenance": dict(dataset.provenance),
-            }
-            for dataset, reference in zip(prepared.datasets, prepared.references, strict=True)
-        ],
-        "computed": {
-            "blocks": computed.blocks,
-            "solveUnits": computed.solve_units,
-            "simulations": computed.simulations,
-            "cachedTrials": computed.cached_trials,
-        },
-        "timings": timings["stages"],
-        "verdict": judgement.sentences,
-        "trialsEver": judgement.trials_ever,
-        "deflatedSharpeEver": judgement.dsr_ever,
-        "versions": {"backsweep": metadata.version("backsweep"), "python": platform.python_version()},
-        "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
-    }
+    return table, computed, int(report.get("bytesReturned", 0))

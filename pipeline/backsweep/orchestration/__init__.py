@@ -1,6 +1,5 @@
 """Prefect around the engine: an embedded server, the sweep as a flow of stages, what a person sees on the dashboard."""
 
 from backsweep.orchestration.run import run_with_prefect
-from backsweep.orchestration.stages import Listener
 
-__all__ = ["Listener", "run_with_prefect"]
+__all__ = ["run_with_prefect"]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from backsweep.errors import TransientError
+from backsweep.flow.stages import FlowLostError, Listener, Request, Stages, run_plainly
 from backsweep.orchestration.artifacts import finished_artifacts, progress_artifact, progress_sentence
 from backsweep.orchestration.client import connected, hush
 from backsweep.orchestration.keeper import Keeper
 from backsweep.orchestration.publisher import Publisher
 from backsweep.orchestration.server import Endpoint, find
-from backsweep.orchestration.stages import Listener, PrefectLostError, Request, Stages, run_plainly
 from backsweep_api.identity import spec_digest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ STAGE_RETRY_SECONDS = 2.0
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def run_with_prefect(document: BacktestSweep, folder: Path, output: Path, started: str, listener: Listener) -> Finished:
+def run_with_prefect(request: Request, listener: Listener) -> Finished:
     """Run a sweep as a Prefect flow; the result is the engine's own, byte for byte.
 
     Prefect records; it decides nothing. When its server goes away and stays away, the listener is told so in a
@@ -42,13 +42,18 @@ def run_with_prefect(document: BacktestSweep, folder: Path, output: Path, starte
     BacksweepError
         As the engine raises without Prefect, and when the server cannot be had at the start.
     """
-    stages = Stages(Request(document, folder, output, started), listener)
-    stages.read_ahead()
+    with Stages(request, listener) as stages:
+        stages.read_ahead()
+        return _run(request, stages, listener)
+
+
+def _run(request: Request, stages: Stages, listener: Listener) -> Finished:
+    """Run the stages as a flow, and without one from where Prefect was lost."""
     endpoint = find()
     with Keeper(endpoint) as keeper, connected(endpoint):
-        flow_run = _FlowRun(document, stages, listener, keeper, endpoint)
+        flow_run = _FlowRun(request.document, stages, listener, keeper, endpoint)
         try:
-            return flow_run.run(output)
+            return flow_run.run(request.output)
         except Exception as error:  # whatever is not the engine's own is Prefect's, and Prefect only records
             if error is stages.raised:
                 raise
@@ -161,7 +166,7 @@ class _FlowRun:
         except Exception as error:
             if error is self._stages.raised:
                 raise
-            raise PrefectLostError(f"{name}: {error}") from error
+            raise FlowLostError(f"{name}: {error}") from error
         return result[-1]
 
 

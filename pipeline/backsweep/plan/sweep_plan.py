@@ -52,6 +52,7 @@ class SweepPlan:
 
     Attributes
     ----------
+    data_index : value of the axis `data` -> position in `datasets`.
     tasks : (data set, solve id) -> the solve with all its units and all its simulations.
     simulation_ids : one a trial, in the order of `trials`.
     windows : (data set, lookback) -> its windows.
@@ -60,6 +61,7 @@ class SweepPlan:
 
     trials: Sequence[Trial]
     datasets: Sequence[Returns]
+    data_index: Mapping[str, int]
     tasks: dict[tuple[int, str], SolveTask] = field(default_factory=dict)
     lookbacks: dict[tuple[int, str], int] = field(default_factory=dict)
     simulation_ids: list[str] = field(default_factory=list)
@@ -146,7 +148,7 @@ def make_plan(
 
     Parameters
     ----------
-    data_index : value of the axis `data` -> position in `datasets`.
+    data_index : see `SweepPlan`.
     present_units : the store's answer which ids exist; asked once.
 
     Raises
@@ -154,7 +156,7 @@ def make_plan(
     DataError
         If the data are too short, or lack a symbol that the document names.
     """
-    plan = SweepPlan(trials, datasets)
+    plan = SweepPlan(trials, datasets, data_index)
     maker = _Maker(plan, options)
     for data in range(len(datasets)):
         maker.open_dataset(data)

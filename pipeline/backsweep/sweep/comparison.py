@@ -20,7 +20,7 @@ from backsweep.measure.metrics import measure
 from backsweep.measure.probabilistic_sharpe import probabilistic_sharpe
 from backsweep.simulate import net_returns, simulate
 from backsweep.solve.unit import solve_run
-from backsweep.sweep.parts import Part, Question, ask
+from backsweep.sweep.parts import Ask, Part, Question, chunks_of
 from backsweep.sweep.procedure import Procedure, procedure_windows, run_procedure
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.table import TrialTable
@@ -77,8 +77,13 @@ class Comparison:
     scenarios: list[dict[str, Any]]
 
 
-def compare(series: SweepSeries, rules: Rules) -> Comparison:
-    """Rank the competing base trials, add the column `dsr`, and test whether the winner is luck."""
+def compare(series: SweepSeries, rules: Rules, ask: Ask) -> Comparison:
+    """Rank the competing base trials, add the column `dsr`, and test whether the winner is luck.
+
+    Parameters
+    ----------
+    ask : reads the stored series of the trials, here or where the workers are.
+    """
     table = series.table
     profiles = [profile_options(trial.values)[0] for trial in table.trials]
     competes = competing(profiles, np.array([trial.base for trial in table.trials]))
@@ -87,7 +92,7 @@ def compare(series: SweepSeries, rules: Rules) -> Comparison:
     ranked = series.plan.evaluations[0].ranked_rows
     yardstick = _yardstick(series, rules.costs)
     question = _question(series, rows, yardstick[:ranked], rules) if rows else None
-    parts = ask(series, rows, question) if question else []
+    parts = ask(list(chunks_of(series, rows, question)), question) if question else []
     deflation = _deflate(series, rows, parts)
     ids = [trial.id for trial in table.trials]
     ranking = rank_trials(table.metrics[rules.metric], rules.goal, ids, table.status, competes)
@@ -120,6 +125,7 @@ def _question(series: SweepSeries, rows: Sequence[int], yardstick: Float, rules:
     _, stops = procedure_windows(series, rows, ranked)
     return Question(
         ranked=ranked,
+        start=int(series.windows_of(rows[0]).test_start[0]),
         yardstick=yardstick,
         mean_block=mean_block_length(np.asarray(series.net(leader)[:ranked]) - yardstick),
         seed=rules.seed,

@@ -1,26 +1,31 @@
-"""One pass over the stored series of the competing trials: what comparing them needs, as sums and maxima.
+"""The second map of a sweep: what comparing its trials needs of their stored series, as sums and maxima.
 
-Each chunk of series is read once and answers all questions; only its small part is kept. Chunks are fixed by the order
-of the trial ids, so the parts, and what is made of them, are the same wherever a chunk is read.
+Each chunk of series is read once, by whoever is given it, and answers all questions; only its small part comes back.
+Chunks are fixed by the order of the trial ids, so the parts, and what is made of them, are the same wherever a chunk is
+read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from backsweep.aggregate.deflated_sharpe import CorrelationSums, correlation_sums
 from backsweep.aggregate.procedure import Leaders, leaders
 from backsweep.aggregate.superior_ability import SPA_DRAWS, SuperiorAbilityPart, bootstrap_counts, superior_ability_part
-from backsweep.arrays import Float, Integer
+from backsweep.arrays import Float, Integer, Returns
 from backsweep.measure.expanding import Series, expanding
-from backsweep.sweep.series import SweepSeries
+from backsweep.ports import Store
+from backsweep.sweep.series import Holding, SweepSeries, read_book
+from backsweep.sweep.work import open_worker
 
-__all__ = ["CHUNK", "Part", "Question", "ask"]
+__all__ = ["CHUNK", "Ask", "Asked", "Chunk", "Part", "Question", "answer", "ask_here", "chunks_of"]
 
-CHUNK = 64  # trials of a part: a product's bytes depend on its shape, so it is fixed
+CHUNK = 256  # trials of a part: a product's bytes depend on its shape, so it is fixed
 TRADES_MATTER = frozenset({"turnover", "cost_drag"})
 
 
@@ -31,6 +36,7 @@ class Question:
     Parameters
     ----------
     ranked : test rows that rank.
+    start : row of the data set that is the first test row.
     yardstick : (ranked,) net returns of what must be beaten.
     mean_block, seed : of the bootstrap.
     stops : (K,) int64, test rows before each window of the procedure; empty where there is none.
@@ -38,12 +44,29 @@ class Question:
     """
 
     ranked: int
+    start: int
     yardstick: Float
     mean_block: float
     seed: int
     stops: Integer
     metric: str
     goal: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Up to `CHUNK` competing base trials.
+
+    Parameters
+    ----------
+    first : number of the first one among the competing, in the order of their ids.
+    nets : digests of their stored net returns.
+    holdings : one a trial where the objective asks for their trades, otherwise empty.
+    """
+
+    first: int
+    nets: tuple[str, ...]
+    holdings: tuple[Holding, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,31 +78,60 @@ class Part:
     leaders: Leaders
 
 
-def ask(series: SweepSeries, rows: Sequence[int], question: Question) -> list[Part]:
-    """Return the parts of `rows`, the competing base trials in the order of their ids."""
-    counts = bootstrap_counts(question.ranked, SPA_DRAWS, question.mean_block, question.seed)
-    parts = []
-    first = 0
-    for chunk, nets in series.chunks(rows, CHUNK, question.ranked):
-        known = _known(series, chunk, nets, question.metric)
-        values = expanding(known, question.stops, question.metric)
-        part = Part(
-            correlation=correlation_sums(nets),
-            superior=superior_ability_part(nets, question.yardstick, counts, question.mean_block),
-            leaders=leaders(values, np.arange(first, first + len(chunk)), question.goal),
-        )
-        parts.append(part)
-        first += len(chunk)
-    return parts
+Ask = Callable[[Sequence[Chunk], Question], list[Part]]  # the parts in the order of the chunks
 
 
-def _known(series: SweepSeries, chunk: Sequence[int], nets: Float, metric: str) -> Series:
-    """Return a chunk as `expanding` takes it; trades are simulated anew only for the metrics that need them."""
-    returns = series.plan.datasets[series.data_of(chunk[0])]
-    start, length = int(series.windows_of(chunk[0]).test_start[0]), nets.shape[1]
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A worker's task of the second map, callable with a chunk; see `Work`."""
+
+    store_opener: Callable[..., Store]
+    store_arguments: tuple[Any, ...]
+    dataset: str
+    question: Question
+
+    def __call__(self, chunk: Chunk) -> Part:
+        """Return the part of a chunk."""
+        store, dataset = open_worker(self.store_opener, self.store_arguments, self.dataset)
+        return answer(chunk, self.question, store, dataset.returns)
+
+
+def chunks_of(series: SweepSeries, rows: Sequence[int], question: Question) -> Iterator[Chunk]:
+    """Yield the chunks of `rows`, the competing base trials in the order of their ids."""
+    for first in range(0, len(rows), CHUNK):
+        chunk = rows[first : first + CHUNK]
+        held = tuple(series.holding(row) for row in chunk) if question.metric in TRADES_MATTER else ()
+        yield Chunk(first, tuple(series.stored_net(row) for row in chunk), held)
+
+
+def ask_here(store: Store, returns: Returns) -> Ask:
+    """Return an `Ask` that reads the chunks in this process, one after the other."""
+
+    def ask(chunks: Iterable[Chunk], question: Question) -> list[Part]:
+        return [answer(chunk, question, store, returns) for chunk in chunks]
+
+    return ask
+
+
+def answer(chunk: Chunk, question: Question, store: Store, returns: Returns) -> Part:
+    """Return the part of a chunk whose trials ran on `returns`."""
+    nets = np.stack([store.open_array(digest)[: question.ranked] for digest in chunk.nets])
     gross, traded = nets, np.broadcast_to(0.0, nets.shape)
-    if metric in TRADES_MATTER:
-        paths = [series.book(row).path for row in chunk]
-        gross = np.stack([path.gross[:length] for path in paths])
-        traded = np.stack([path.traded[:length] for path in paths])
-    return Series(nets, gross, traded, returns.periods, returns.risk_free[start : start + length])
+    if chunk.holdings:
+        paths = [read_book(holding, returns, store).path for holding in chunk.holdings]
+        gross = np.stack([path.gross[: question.ranked] for path in paths])
+        traded = np.stack([path.traded[: question.ranked] for path in paths])
+    risk_free = returns.risk_free[question.start : question.start + question.ranked]
+    values = expanding(Series(nets, gross, traded, returns.periods, risk_free), question.stops, question.metric)
+    counts = _counts(question.ranked, question.mean_block, question.seed)
+    return Part(
+        correlation=correlation_sums(nets),
+        superior=superior_ability_part(nets, question.yardstick, counts, question.mean_block),
+        leaders=leaders(values, np.arange(chunk.first, chunk.first + len(nets)), question.goal),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _counts(ranked: int, mean_block: float, seed: int) -> Any:
+    """Return the draws of the bootstrap, which all chunks share."""
+    return bootstrap_counts(ranked, SPA_DRAWS, mean_block, seed)

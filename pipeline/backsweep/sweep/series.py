@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from backsweep.arrays import Dates, Float, Windows
-from backsweep.errors import SolveError
+from backsweep.arrays import Dates, Float, Returns, Windows
+from backsweep.errors import InvariantError, SolveError
 from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
 from backsweep.simulate import Path, positions, simulate
@@ -17,7 +14,16 @@ from backsweep.sweep.work import read_weights
 from backsweep.trial import spread
 from backsweep.units import Rebalance, SolveTask
 
-__all__ = ["Book", "SweepSeries"]
+__all__ = ["Book", "Holding", "SweepSeries", "read_book"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holding:
+    """How a trial's stored weights are held: all it takes to simulate its book anew, in any process."""
+
+    task: SolveTask
+    windows: Windows
+    rebalance: Rebalance
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,26 +45,26 @@ class Book:
 class SweepSeries:
     """Reads what a finished plan left in the store."""
 
-    def __init__(self, plan: SweepPlan, store: Store, table: TrialTable, data_index: dict[str, int]) -> None:
+    def __init__(self, plan: SweepPlan, store: Store, table: TrialTable) -> None:
         self.plan = plan
         self.table = table
         self._store = store
-        self._data_index = data_index
 
     def net(self, row: int) -> Float:
         """Return the (T',) net returns of the trial in `row`, as they are stored."""
         series: Float = self._store.open_array(self.table.returns[row])
         return series
 
-    def chunks(self, rows: Sequence[int], size: int, stop: int) -> Iterator[tuple[Sequence[int], Float]]:
-        """Yield the rows `size` at a time with their (m, `stop`) net returns: fixed chunks, so fixed bytes."""
-        for start in range(0, len(rows), size):
-            chunk = rows[start : start + size]
-            yield chunk, np.stack([self.net(row)[:stop] for row in chunk])
+    def stored_net(self, row: int) -> str:
+        """Return the digest of the stored net returns of the trial in `row`."""
+        digest = self.table.returns[row]
+        if not digest:
+            raise InvariantError(f"trial {self.table.trials[row].id} has no returns")
+        return digest
 
     def data_of(self, row: int) -> int:
         """Return which data set a trial ran on."""
-        return self._data_index[self.table.trials[row].values["data"]]
+        return self.plan.data_index[self.table.trials[row].values["data"]]
 
     def task_of(self, row: int) -> SolveTask:
         """Return a trial's solve."""
@@ -93,6 +99,10 @@ class SweepSeries:
             raise SolveError(weights)
         return spread(weights, task.solve, len(self.plan.datasets[self.data_of(row)].symbols))
 
+    def holding(self, row: int) -> Holding:
+        """Return how a trial's weights are held."""
+        return Holding(self.task_of(row), self.windows_of(row), self.rebalance_of(row))
+
     def book(self, row: int) -> Book:
         """Return a trial's book, simulated anew from its stored weights.
 
@@ -101,9 +111,22 @@ class SweepSeries:
         SolveError
             As `targets`.
         """
-        targets = self.targets(row)
-        windows, returns = self.windows_of(row), self.plan.datasets[self.data_of(row)]
-        rule = self.rebalance_of(row)
-        path = simulate(targets, windows, returns, rule, "hold")
-        held = positions(targets, windows, returns, rule, "hold")
-        return Book(targets, path, held[windows.test_stop - 1 - windows.test_start[0]])
+        return read_book(self.holding(row), self.plan.datasets[self.data_of(row)], self._store)
+
+
+def read_book(holding: Holding, returns: Returns, store: Store) -> Book:
+    """Return the book of stored weights.
+
+    Raises
+    ------
+    SolveError
+        If their strategy raised, or it is a whole backtest: it has none.
+    """
+    task, windows, rule = holding.task, holding.windows, holding.rebalance
+    weights = read_weights(task, store) if task.units else "a whole backtest has no target weights"
+    if isinstance(weights, str):
+        raise SolveError(weights)
+    targets = spread(weights, task.solve, len(returns.symbols))
+    path = simulate(targets, windows, returns, rule, "hold")
+    held = positions(targets, windows, returns, rule, "hold")
+    return Book(targets, path, held[windows.test_stop - 1 - windows.test_start[0]])

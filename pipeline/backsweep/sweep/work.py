@@ -35,7 +35,16 @@ from backsweep.trial import (
 )
 from backsweep.units import Block, SolveTask
 
-__all__ = ["BlockReport", "Work", "do_block", "module_folders", "no_timer", "read_weights", "simulation_record"]
+__all__ = [
+    "BlockReport",
+    "Work",
+    "do_block",
+    "module_folders",
+    "no_timer",
+    "open_worker",
+    "read_weights",
+    "simulation_record",
+]
 
 
 SERIES_AT_ONCE = 64
@@ -80,12 +89,13 @@ class Work:
         for folder in self.import_paths:
             if folder not in sys.path:
                 sys.path.insert(0, folder)
-        store, dataset = _open(self.store_opener, self.store_arguments, self.datasets[block.data])
+        store, dataset = open_worker(self.store_opener, self.store_arguments, self.datasets[block.data])
         return do_block(block, store, dataset)
 
 
 @functools.lru_cache(maxsize=16)
-def _open(opener: Callable[..., Store], arguments: tuple[Any, ...], digest: str) -> tuple[Store, Dataset]:
+def open_worker(opener: Callable[..., Store], arguments: tuple[Any, ...], digest: str) -> tuple[Store, Dataset]:
+    """Return the sweep's store and one of its data sets, opened once a process."""
     store = opener(*arguments)
     return store, open_dataset(store, digest)
 

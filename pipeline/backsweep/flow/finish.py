@@ -1,0 +1,198 @@
+"""From finished trials to a manifest and a run folder: compare, judge, commit, report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from backsweep.errors import InvariantError
+from backsweep.flow.prepare import Prepared, StageTimes
+from backsweep.flow.run import Ran
+from backsweep.plan.solves import costs_of
+from backsweep.report.pages import Curves, Sweep, render
+from backsweep.report.tables import PYARROW_VERSION, trials_bytes
+from backsweep.settings import numeric_environment
+from backsweep.stores.manifest import build_unit_index, commit
+from backsweep.stores.records import record_digest
+from backsweep.sweep.comparison import Comparison, Rules, compare
+from backsweep.sweep.compute import Computed
+from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
+from backsweep.sweep.judgement import Judgement, judge
+from backsweep.sweep.parts import Ask
+from backsweep.sweep.result import leaders_first, plain_numbers, result_part, store_procedure
+from backsweep.sweep.series import SweepSeries
+from backsweep.sweep.summary import summarise
+from backsweep_api.identity import result_fields
+
+__all__ = ["Finished", "finish"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A sweep that is done: what the command line shows of it."""
+
+    prepared: Prepared
+    summary: Mapping[str, Any]
+    result_digest: str
+    output: Path
+
+
+def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
+    """Compare the trials, judge the winner, commit the manifest and write the run folder.
+
+    Parameters
+    ----------
+    ask : how the stored series are read; see `ask_workers`.
+
+    Raises
+    ------
+    TransientError, UserError
+        If the store or the folder cannot be written; what is computed is stored.
+    """
+    prepared, series, computed = ran.prepared, ran.series, ran.computed
+    times, store, table = prepared.times, prepared.store, ran.table
+    rules = _rules(prepared)
+    comparison = times.time("compare", lambda: compare(series, rules, ask))
+    base = prepared.datasets[0]
+    ever = prepared.ledger.count(base.lineage)
+    purge = int(prepared.spec["walkForward"]["purge"])
+    judgement = judge(series, comparison, rules, ever, purge, base.provenance.get("origin") or {})
+    trials = times.time("tables", lambda: trials_bytes(table.columns()))
+    objects = {"trials": store.put_object(trials)}
+    procedure = store_procedure(store, comparison)
+    if procedure is not None:
+        objects["procedure"] = procedure
+    digests = times.time("name units", lambda: _unit_digests(prepared, computed))
+    index = store.put_object(build_unit_index(digests))
+    named = {
+        "document": result_fields(prepared.document),
+        "specDigest": prepared.key.spec_digest,
+        "strategy": prepared.strategy,
+        "environment": {**numeric_environment(), "pyarrow": PYARROW_VERSION},
+        "units": {"count": len(digests), "index": index},
+        "seeds": {"bootstrap": rules.seed},
+    }
+    result = result_part(prepared.plan, table, comparison, named, objects)
+    timings = _timings(times, computed)
+    run = plain_numbers(_run_part(ran, judgement, started, timings))
+    committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
+    rows = leaders_first(table, comparison, MOST_SERIES)
+    summary = {**summarise(series, computed, comparison, judgement, rules.metric), "where": _where(ran)}
+    digest = committed.result_digest
+    pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
+    contents = FolderContents(committed.data, trials, timings, pages, rows)
+    times.time("run folder", lambda: write_folder(output, contents, series))
+    return Finished(prepared, summary, committed.result_digest, output)
+
+
+def _pages(
+    prepared: Prepared,
+    series: SweepSeries,
+    comparison: Comparison,
+    result_digest: str,
+    summary: Mapping[str, Any],
+    timings: Mapping[str, Any],
+) -> dict[str, bytes]:
+    """Return heatmap.png and report.html."""
+    winner, procedure = comparison.ranking.winner, comparison.procedure
+    curves = Curves(
+        dates=series.test_dates(0),
+        ranked_rows=series.plan.evaluations[0].ranked_rows,
+        winner=None if winner is None else series.net(winner),
+        yardstick=comparison.yardstick,
+        procedure=None if procedure is None else procedure.net,
+        procedure_first=0 if procedure is None else procedure.first,
+    )
+    document, name = prepared.document, prepared.document.metadata.name
+    sweep = Sweep(
+        name=name,
+        spec_digest=prepared.key.spec_digest,
+        result_digest=result_digest,
+        document={**document.normalised(), "metadata": {"name": name}, "spec": result_fields(document)},
+        datasets=[(dataset.label, dataset.provenance) for dataset in prepared.datasets],
+    )
+    return render(sweep, summary, timings, curves)
+
+
+def _rules(prepared: Prepared) -> Rules:
+    objective = prepared.spec["objective"]
+    costs = costs_of({"costs": prepared.spec["axes"]["costs"][0]})
+    return Rules(objective["metric"], objective["goal"], costs, int(prepared.key.spec_digest[:8], 16))
+
+
+def _unit_digests(prepared: Prepared, computed: Computed) -> dict[str, str]:
+    """Return unit id -> digest of its record; only records that were stored before are read again."""
+    digests: dict[str, str] = {}
+    for identity in prepared.plan.unit_ids():
+        digest = computed.records.get(identity)
+        if digest is None:
+            record = prepared.store.get_unit(identity)
+            if record is None:
+                raise InvariantError(f"unit {identity} should be stored by now and is not")
+            digest = record_digest(record)
+        digests[identity] = digest
+    return digests
+
+
+def _timings(times: StageTimes, computed: Computed) -> dict[str, Any]:
+    """Return timings.json: seconds by the clock of each stage, and of each profile and estimator in all processes."""
+    cells = [
+        {"stage": stage, "estimator": estimator, "seconds": round(seconds, 6)}
+        for (stage, estimator), seconds in sorted(computed.seconds.items())
+    ]
+    return {"stages": {stage: round(seconds, 6) for stage, seconds in times.seconds.items()}, "cells": cells}
+
+
+def _run_part(ran: Ran, judgement: Judgement, started: str, timings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the manifest that says how the result came about, and may differ from run to run."""
+    prepared, computed = ran.prepared, ran.computed
+    return {
+        "name": prepared.document.metadata.name,
+        "startedAt": started,
+        "store": prepared.store.uri,
+        "storeEndpoint": prepared.store_address.endpoint_url,
+        "storeRegion": prepared.store_address.region,
+        "datasets": [
+            {
+                "label": dataset.label,
+                "lineage": dataset.lineage,
+                "object": reference,
+                "provenance": dict(dataset.provenance),
+            }
+            for dataset, reference in zip(prepared.datasets, prepared.references, strict=True)
+        ],
+        "computed": {
+            "blocks": computed.blocks,
+            "solveUnits": computed.solve_units,
+            "simulations": computed.simulations,
+            "cachedTrials": computed.cached_trials,
+            "where": ran.place.kind,
+            "workers": ran.place.workers,
+            "wallSeconds": round(ran.wall_seconds, 6),
+            "bytesReturned": ran.bytes_returned,
+        },
+        "timings": timings["stages"],
+        "verdict": judgement.sentences,
+        "trialsEver": judgement.trials_ever,
+        "deflatedSharpeEver": judgement.dsr_ever,
+        "versions": {"backsweep": metadata.version("backsweep"), "python": platform.python_version()},
+        "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _where(ran: Ran) -> dict[str, Any]:
+    """Return where the trials were computed, and what came back from there."""
+    fresh = len(ran.table) - ran.computed.cached_trials
+    return {
+        "kind": ran.place.kind,
+        "workers": ran.place.workers,
+        "reason": ran.place.reason,
+        "wallSeconds": round(ran.wall_seconds, 3),
+        "bytesReturned": ran.bytes_returned,
+        "bytesReturnedPerTrial": round(ran.bytes_returned / fresh) if fresh else None,
+    }
