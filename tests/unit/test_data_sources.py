@@ -230,7 +230,7 @@ def test_a_place_that_is_no_table_is_refused(tmp_path: Path) -> None:
         load({"uri": f"file://{tmp_path}", "format": "csv"}, tmp_path)
     with pytest.raises(DataError, match=r"data.format is 'xlsx'; write csv or parquet"):
         load({"uri": "prices.csv", "format": "xlsx"}, tmp_path)
-    with pytest.raises(NotBuiltError, match=r"reads tables from file:// and paths only"):
+    with pytest.raises(NotBuiltError, match=r"reads no tables from s3://; copy the file here"):
         load({"uri": "s3://bucket/prices.csv"}, tmp_path)
 
 

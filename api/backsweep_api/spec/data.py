@@ -21,7 +21,7 @@ class FeatureTable(Model):
     """A table a strategy receives, cut at the decision row like prices."""
 
     name: LabelText = Field(description="Name under which the strategy receives the table.")
-    uri: TableUri = Field(description="Where the table is: file://, s3:// or https://.")
+    uri: TableUri = Field(description="Where the table is: file://, s3://, https://, store://.")
     format: TableFormat | None = Field(None, description="csv or parquet; by the suffix of uri unless given.")
 
 
@@ -33,7 +33,8 @@ class DataSet(Model):
     ) = Field(None, description="A data set that ships with Backsweep.", examples=["sp500-20"])
     uri: TableUri | None = Field(
         None,
-        description="A table: file://, s3:// or https://. A relative file:// path begins at the document's folder.",
+        description="A table: file://, s3:// or https://, or a data set of the store: store://NAME (its newest version) "
+        "or store://NAME@version. A relative file:// path begins at the document's folder.",
     )
     label: LabelText | None = Field(
         None, description="What the data set is called in results and in axes.exclude; its name or uri unless given."
@@ -74,7 +75,9 @@ class DataSet(Model):
     @property
     def axis_value(self) -> str:
         """What stands for the data set on the data axis."""
-        return self.label or self.name or self.uri or ""
+        uri = self.uri or ""
+        place = uri.partition("@")[0] if uri.startswith("store://") else uri  # a trial's name outlives a version
+        return self.label or self.name or place
 
     @override
     def rules(self) -> Iterator[Problem]:

@@ -43,9 +43,10 @@ Symbol = Annotated[str, Text(r"[^\x00-\x1f\x7f]+", 64, "a symbol of 1 to 64 char
 TableUri = Annotated[
     str,
     Text(
-        r"(file|s3|https)://[^\s\x00-\x1f\x7f]+",
+        r"(file|s3|https)://[^\s\x00-\x1f\x7f]+|store://[a-z0-9][-a-z0-9._]{0,62}(@[0-9a-f]{8,64})?",
         1000,
-        "a URI that begins with file://, s3:// or https:// (file://prices.csv stands beside the document)",
+        "a URI that begins with file://, s3:// or https:// (file://prices.csv stands beside the document), or "
+        "store://NAME or store://NAME@version for a data set of the store",
     ),
 ]
 Quantity = Annotated[

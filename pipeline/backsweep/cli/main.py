@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_store_commands(commands)
     _add_trial_commands(commands)
     _add_matrix_commands(commands)
+    _add_data_commands(commands)
     _add_server_commands(commands)
     return parser
 
@@ -90,6 +91,33 @@ def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     gc.add_argument("--region", help="region of the bucket")
     gc.add_argument("--dry-run", action="store_true", help="say what would be deleted")
     gc.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    data = _command(commands, "data", "data:data", "data sets of a store: bring a folder of Parquet in, copy, list")
+    actions = data.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    summaries = {
+        "import": "check a folder of Parquet files and store it as the newest version of a data set",
+        "push": "copy a data set, or a folder of Parquet files, to another store; only what that lacks is sent",
+        "list": "list the data sets of a store",
+        "show": "show what a version of a data set holds",
+    }
+    for name, summary in summaries.items():
+        action = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == "import":
+            action.add_argument("folder", metavar="FOLDER")
+        elif name != "list":
+            action.add_argument("place", metavar="NAME[@VERSION]" + ("|FOLDER" if name == "push" else ""))
+        if name in ("import", "push"):
+            action.add_argument("--name", help="the data set's name (default: the folder's)")
+        if name == "push":
+            action.add_argument("--from", dest="source", metavar="STORE", help="copy from (default: .backsweep/store)")
+        action.add_argument(
+            "--store", required=name == "push", help="folder or s3://bucket/prefix (default: .backsweep/store)"
+        )
+        action.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
+        action.add_argument("--region", help="region of the bucket")
+        action.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

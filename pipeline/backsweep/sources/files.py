@@ -8,7 +8,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ import pyarrow.parquet
 
 from backsweep.errors import DataError, NotBuiltError
 
-__all__ = ["DATE_NAMES", "SYMBOL_NAMES", "TableFile", "open_table"]
+__all__ = ["DATE_NAMES", "SYMBOL_NAMES", "TableFile", "open_table", "parse_table"]
 
 # Columns read as text whatever they look like: a date must not be guessed at, and "NA" is a ticker.
 DATE_NAMES = ("date", "datetime", "timestamp", "__index_level_0__", "")
@@ -78,15 +78,24 @@ def open_table(uri: str, folder: Path, format: str | None = None) -> TableFile:
         Any other scheme than file://.
     """
     path = _locate(uri, folder)
-    if format is None:
-        format = _SUFFIXES.get(path.suffix.lower())
-    if format not in ("csv", "parquet"):
-        raise DataError(
-            f"{uri}: the format cannot be told from the suffix {path.suffix!r}; write format: csv or parquet"
-            if format is None
-            else f"{uri}: data.format is {format!r}; write csv or parquet"
-        )
-    data = _read_bytes(uri, path)
+    format = _format_of(uri, format)
+    return parse_table(uri, _read_bytes(uri, path), format)
+
+
+def parse_table(uri: str, data: bytes, format: str | None = None) -> TableFile:
+    """Return the table in a file's bytes, wherever they were read.
+
+    Parameters
+    ----------
+    uri : where they were; errors begin with it.
+    format : csv or parquet; None goes by the suffix of `uri`.
+
+    Raises
+    ------
+    DataError
+        No such format, unreadable content, repeated column names.
+    """
+    format = _format_of(uri, format)
     try:
         table = _read_csv(uri, data) if format == "csv" else _read_parquet(data)
     except pa.ArrowException as error:
@@ -99,20 +108,33 @@ def open_table(uri: str, folder: Path, format: str | None = None) -> TableFile:
     return TableFile(uri, format, hashlib.sha256(data).hexdigest(), len(data), table.rename_columns(names))
 
 
+def _format_of(uri: str, format: str | None) -> str:
+    """Return the format that is given, or else the one of the suffix."""
+    suffix = PurePosixPath(uri).suffix
+    known = _SUFFIXES.get(suffix.lower()) if format is None else format
+    if known is None:
+        raise DataError(f"{uri}: the format cannot be told from the suffix {suffix!r}; write format: csv or parquet")
+    if known not in ("csv", "parquet"):
+        raise DataError(f"{uri}: data.format is {known!r}; write csv or parquet")
+    return known
+
+
 def _locate(uri: str, folder: Path) -> Path:
     """Return the path that a URI names."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return folder / uri
     if scheme.lower() != "file":
-        raise NotBuiltError(f"{uri}: this release reads tables from file:// and paths only; copy the file here")
+        raise NotBuiltError(f"{uri}: this release reads no tables from {scheme}://; copy the file here")
     return folder / unquote(rest)
 
 
 def _read_bytes(uri: str, path: Path) -> bytes:
     """Return a file's bytes, or say why there are none."""
     if path.is_dir():
-        raise DataError(f"{uri}: {path} is a folder; name the file in it")
+        raise DataError(
+            f"{uri}: {path} is a folder; name the file in it, or bring it to the store: backsweep data import"
+        )
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,10 @@ from backsweep.sources.bundles import open_bundled
 from backsweep.sources.files import TableFile, open_table
 from backsweep.sources.tables import feature_table, membership_table, value_table
 
-__all__ = ["LoadedData", "lineage_of", "load"]
+__all__ = ["LoadedData", "Opener", "lineage_of", "load"]
+
+Opener = Callable[[str, str | None], TableFile]
+"""Reads the table a uri names, in the format given (None: by its suffix)."""
 
 _FIELDS = frozenset(
     {"name", "uri", "label", "kind", "format", "start", "end", "calendar", "universe", "benchmark", "missing"}
@@ -53,7 +56,7 @@ class LoadedData:
     features: dict[str, FeatureTable]
 
 
-def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
+def load(entry: Mapping[str, Any], folder: Path, opener: Opener | None = None) -> LoadedData:
     """Load one entry of `spec.data`, with the names the document has.
 
     Parameters
@@ -61,14 +64,16 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
     entry : the entry; None is the same as leaving a field out. `universe` is the uri of a membership
         table, `benchmark` a list of symbols, `features` a list of {name, uri, format}.
     folder : where relative paths start.
+    opener : reads the tables; files alone unless given.
 
     Raises
     ------
     DataError
         One sentence for the first thing that is wrong; nothing is left half made.
     NotBuiltError
-        A uri that is not a file.
+        A uri that the opener does not read.
     """
+    read = opener or (lambda uri, format: open_table(uri, folder, format))
     given = {field: value for field, value in entry.items() if value is not None}
     for field in given:
         if field not in _FIELDS:
@@ -82,11 +87,11 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
         if kind != origin["kind"] or given.get("format", file.format) != file.format:
             raise DataError(f"data.name {place} holds {origin['kind']}; leave out data.kind and data.format")
     else:
-        file = open_table(place, folder, given.get("format"))
+        file = read(place, given.get("format"))
     table, column = value_table(file, kind)
-    universe, universe_file = _universe(given.get("universe"), folder)
+    universe, universe_file = _universe(given.get("universe"), read)
     resolution = resolve(table, _options(given, universe))
-    features, feature_files = _features(given.get("features", ()), folder)
+    features, feature_files = _features(given.get("features", ()), read)
     provenance = {
         **_described(file),
         "kind": kind,
@@ -98,7 +103,7 @@ def load(entry: Mapping[str, Any], folder: Path) -> LoadedData:
         "features": feature_files,
     }
     return LoadedData(
-        label=str(given.get("label", place)),
+        label=str(given.get("label", _unversioned(place))),
         returns=resolution.returns,
         prices=resolution.prices,
         price_dates=resolution.price_dates,
@@ -112,11 +117,16 @@ def lineage_of(entry: Mapping[str, Any]) -> str:
     """Return the id that trials on any part of one source are counted under.
 
     Dates, calendar and universe are left out: a second look at the same prices from another angle
-    is still a second look.
+    is still a second look. So is one at another version of a data set of the store.
     """
-    source = entry.get("name") or posixpath.normpath(str(entry["uri"]).removeprefix("file://"))
+    source = entry.get("name") or posixpath.normpath(_unversioned(str(entry["uri"])).removeprefix("file://"))
     identity = json.dumps({"kind": entry.get("kind") or "prices", "source": source}, sort_keys=True)
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def _unversioned(place: str) -> str:
+    """Return store://NAME of store://NAME@version, anything else as it is."""
+    return place.partition("@")[0] if place.startswith("store://") else place
 
 
 def _place(given: Mapping[str, Any]) -> str:
@@ -162,16 +172,16 @@ def _number(field: str, value: Any) -> float:
         raise DataError(f"data.{field} is {value!r}, which is not a number; write a fraction such as 0.02") from error
 
 
-def _universe(uri: str | None, folder: Path) -> tuple[MembershipTable | None, dict[str, Any] | None]:
+def _universe(uri: str | None, read: Opener) -> tuple[MembershipTable | None, dict[str, Any] | None]:
     """Return the membership table and what was read."""
     if uri is None:
         return None, None
-    file = open_table(uri, folder)
+    file = read(uri, None)
     return membership_table(file), _described(file)
 
 
 def _features(
-    given: Sequence[Mapping[str, Any]], folder: Path
+    given: Sequence[Mapping[str, Any]], read: Opener
 ) -> tuple[dict[str, FeatureTable], dict[str, dict[str, Any]]]:
     """Return the tables for strategies and what was read for each."""
     tables: dict[str, FeatureTable] = {}
@@ -180,7 +190,7 @@ def _features(
         name = str(place["name"])
         if name in tables:
             raise DataError(f'data.features names "{name}" twice')
-        file = open_table(str(place["uri"]), folder, place.get("format"))
+        file = read(str(place["uri"]), place.get("format"))
         tables[name] = feature_table(file)
         described[name] = _described(file)
     return tables, described
