@@ -68,6 +68,12 @@ class Block:
         """How many points there are; ranges count as one value."""
         return math.prod(len(values) for values in self.values.values() if isinstance(values, tuple))
 
+    @property
+    def most_points(self) -> int | None:
+        """How many points there are, each step of a range counted; None where a range has no step."""
+        sizes = [len(values) if isinstance(values, tuple) else values.count for values in self.values.values()]
+        return None if None in sizes else math.prod(size or 0 for size in sizes)
+
 
 @dataclass(frozen=True, slots=True)
 class DeadAxis:

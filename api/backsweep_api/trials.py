@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, 
 from backsweep_api.engines import EngineGap, engine_gaps, gap_exclusions
 from backsweep_api.exclusions import Excluded, excluded_values, scenario_values
 from backsweep_api.points import Item, Point, draw_points, make_item
+from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.spec.walk_forward import TRAIN_ROWS
 
@@ -31,6 +32,7 @@ __all__ = [
     "engines_without",
     "longest_lookback",
     "solve_axes",
+    "trials_at",
 ]
 
 EVALUATION_AXES = ("rebalance", "costs")  # what changes a trial, but not its weights
@@ -67,18 +69,42 @@ class _Scenario(NamedTuple):
 
 
 def distinct_trials(document: BacktestSweep) -> Iterator[Trial]:
-    """Yield each distinct trial once, all scenarios of one point after another, the base one first."""
-    excluded = _excluded(document)
+    """Yield each distinct trial once, all scenarios of one point after another, the base one first.
+
+    Of a search these are the trials of its first round; those of the later ones depend on results.
+    """
+    excluded = excluded_values(document.spec.axes)
     scenarios = _scenarios(document, excluded)
     for point in draw_points(document.spec.sampling, _blocks(document), excluded):
         yield from _point_trials(point, scenarios)
 
 
+def trials_at(document: BacktestSweep, points: Iterable[Values]) -> Iterator[Trial]:
+    """Yield the trials of `points`, each given by its values of the choice axes, in all scenarios.
+
+    Raises
+    ------
+    SpecError
+        If the axes have no such point.
+    """
+    scenarios = _scenarios(document, excluded_values(document.spec.axes))
+    space = SearchSpace(document)
+    for values in points:
+        point = space.point(values)
+        if point is not None:
+            yield from _point_trials(point, scenarios)
+
+
 def count_trials(document: BacktestSweep) -> int:
-    """Return how many distinct trials there are."""
+    """Return how many distinct trials there are; of a search, how many there are at most.
+
+    A search that has tried every point of its axes ends before its last round.
+    """
     spec = document.spec
-    excluded = _excluded(document)
+    excluded = excluded_values(spec.axes)
     masks = [scenario.mask for scenario in _scenarios(document, excluded)]
+    if spec.sampling.method == "search":
+        return len(masks) * _most_points(document)
     points = draw_points(spec.sampling, _blocks(document), excluded)
     if not excluded:
         return sum(len(masks) for _ in points)
@@ -132,6 +158,13 @@ def longest_lookback(document: BacktestSweep) -> int:
     if axes.lookback is None:
         return document.spec.walk_forward.train or TRAIN_ROWS
     return max(axes.lookback) if isinstance(axes.lookback, tuple) else axes.lookback.high
+
+
+def _most_points(document: BacktestSweep) -> int:
+    """Return how many points a search can propose: no more than it may, no more than there are."""
+    most = document.spec.sampling.most_points or 0
+    sizes = [block.most_points for block in _blocks(document)]
+    return most if None in sizes else min(most, sum(size or 0 for size in sizes))
 
 
 def _blocks(document: BacktestSweep) -> tuple[Block, ...]:

@@ -9,7 +9,6 @@ import pytest
 
 from backsweep_api.canonical import short_digest
 from backsweep_api.documents import document_from_tree
-from backsweep_api.errors import NotBuiltError
 from backsweep_api.options import covariance_options, expected_returns_options, profile_options
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import (
@@ -280,14 +279,6 @@ def test_sobol_draws_parameters_by_their_step() -> None:
     assert {trial.values["parameters.n"] for trial in found} == set(range(2, 10))
     assert {trial.values["parameters.w"] for trial in found} == {"a", "b"}
     assert len(found) == 5 * 8 * 2
-
-
-def test_a_search_is_refused() -> None:
-    sampled = document(
-        {"profile": ["hrp"], "lookback": {"low": 21, "high": 504}}, sampling={"method": "search", "count": 4}
-    )
-    with pytest.raises(NotBuiltError, match="search is not built in this release; write sobol"):
-        list(distinct_trials(sampled))
 
 
 def test_several_data_sets_are_scenarios_by_their_labels() -> None:

@@ -101,8 +101,11 @@ def _sampling_problems(axes: Axes, sampling: Sampling, strategy: Strategy | None
         ranges.extend(("strategy", "parameters", name) for name in sorted(drawn))
     if sampling.method in ("grid", "random"):
         for path in ranges:
-            yield path, f"found a range, which {sampling.method} cannot list; write a list, or sampling.method sobol"
-    elif not ranges:
+            yield (
+                path,
+                f"found a range, which {sampling.method} cannot list; write a list, or sampling.method sobol or search",
+            )
+    elif sampling.method == "sobol" and not ranges:
         yield (
             ("sampling", "method"),
             f"found {sampling.method}, which draws from ranges, but no axis has one; write random, or a range "
@@ -131,7 +134,7 @@ def _size_problems(
     """Yield a sweep that is too large, and a sample larger than what it is drawn from."""
     points = sum(block.points for block in blocks)
     scenarios = len(data) * len(axes.engine) * len(axes.costs)
-    drawn = points if sampling.method == "grid" else (sampling.count or 1)
+    drawn = points if sampling.method == "grid" else (sampling.most_points or 1)
     if drawn * scenarios > MOST_TRIALS:
         path = ("axes",) if sampling.method == "grid" else ("sampling", "count")
         yield (

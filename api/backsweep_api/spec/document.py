@@ -104,6 +104,11 @@ class Spec(Model):
         yield from inconsistencies(self.data, self.axes, self.sampling, self.strategy, self.walk_forward)
         if self.budget is not None and self.pricing is None:
             yield ("budget",), "is given without prices; write pricing, too"
+        if self.sampling.method == "search" and self.objective.metric == "dsr":
+            yield (
+                ("objective", "metric"),
+                "found dsr, which no trial has before all are known, so that a search cannot follow it; write psr",
+            )
 
     @override
     def normalised(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Numeric ranges that Sobol sampling draws from, in place of a list of values."""
+"""Numeric ranges that Sobol sampling and a search draw from, in place of a list of values."""
 
 from __future__ import annotations
 
@@ -34,20 +34,41 @@ class _Span(Model):
         if self.step is not None and self.step > self.high - self.low > 0:
             yield ("step",), f"found {self.step:g}, more than the range; write at most {self.high - self.low:g}"
 
+    @property
+    def count(self) -> int | None:
+        """How many values it has; None where any number between low and high is one."""
+        return None if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
+
     def at(self, fraction: float) -> float:
         """Return the value at `fraction` (0 up to, not including, 1) of the range."""
         if self.log:
             value = math.exp(math.log(self.low) + fraction * (math.log(self.high) - math.log(self.low)))
         else:
             value = self.low + fraction * (self.high - self.low)
-        if self.step is None:
-            return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-        steps = math.floor((self.high - self.low) / self.step + 1e-9)
+        if self.count is None or self.step is None:
+            return _rounded(value)
         if self.log:
-            nearest = min(steps, round((value - self.low) / self.step))
+            return self.nth(min(self.count - 1, round((value - self.low) / self.step)))
+        return self.nth(min(self.count - 1, math.floor(fraction * self.count)))
+
+    def nth(self, index: int) -> float:
+        """Return the value `index` steps above low."""
+        return _rounded(self.low + index * (self.step or 0.0))
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is one of those that are drawn from the range."""
+        if not _rounded(self.low) <= value <= _rounded(self.high):
+            return False
+        exact = value if self.step is None else self.low + round((value - self.low) / self.step) * self.step
+        return _rounded(exact) == value
+
+    def fraction(self, value: float) -> float:
+        """Return where `value` stands between low (0) and high (1), in the logarithm where the range is drawn so."""
+        if self.log:
+            place = (math.log(value) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         else:
-            nearest = min(steps, math.floor(fraction * (steps + 1)))
-        return float(f"{self.low + nearest * self.step:.{SIGNIFICANT_DIGITS}g}")
+            place = (value - self.low) / (self.high - self.low)
+        return min(max(place, 0.0), 1.0)
 
 
 class RowRange(_Span):
@@ -68,6 +89,11 @@ class Range(_Span):
     step: Annotated[float, Number(0, 1e12, above=True)] | None = Field(
         None, description="Distance between two values that can be drawn; any value between low and high without it."
     )
+
+
+def _rounded(value: float) -> float:
+    """Return a number that no platform's logarithm shows in."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
 
 
 def _form(value: Any) -> str:

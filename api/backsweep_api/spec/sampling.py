@@ -15,7 +15,9 @@ from backsweep_api.spec.checks import Flag, OneOf, Text, Whole
 from backsweep_api.spec.names import ParameterName
 from backsweep_api.spec.ranges import ParameterAxis, Range
 
-__all__ = ["Sampling", "Strategy"]
+__all__ = ["SEARCH_ROUNDS", "Sampling", "Strategy"]
+
+SEARCH_ROUNDS = 10
 
 USES: dict[str, tuple[str, ...]] = {
     "grid": (),
@@ -31,13 +33,15 @@ class Sampling(Model):
     method: Annotated[Literal["grid", "random", "sobol", "search"], OneOf()] = Field(
         "grid",
         description="grid: all; random: count of them, none twice; sobol: count evenly spread points, ranges allowed; "
-        "search: rounds of count points near the best.",
+        "search: rounds of count points, each proposed from what the rounds before it found.",
     )
     count: Annotated[int, Whole(1, 1_000_000, "points")] | None = Field(
-        None, description="Points drawn by random, sobol and search."
+        None, description="Points drawn by random and sobol, and by each round of a search."
     )
     seed: Annotated[int, Whole(0, 2**53)] | None = Field(None, description="Seed of what is drawn (0).")
-    rounds: Annotated[int, Whole(1, 1_000, "rounds")] | None = Field(None, description="Rounds of a search.")
+    rounds: Annotated[int, Whole(1, 1_000, "rounds")] | None = Field(
+        None, description=f"Rounds of a search ({SEARCH_ROUNDS})."
+    )
 
     @override
     def rules(self) -> Iterator[Problem]:
@@ -57,7 +61,16 @@ class Sampling(Model):
         plain: dict[str, object] = super().normalised()
         if "seed" in USES[self.method]:
             plain["seed"] = self.seed or 0
+        if "rounds" in USES[self.method]:
+            plain["rounds"] = self.rounds or SEARCH_ROUNDS
         return plain
+
+    @property
+    def most_points(self) -> int | None:
+        """The most points that are drawn, of all rounds; None of a grid, which draws none."""
+        if self.count is None:
+            return None
+        return self.count * ((self.rounds or SEARCH_ROUNDS) if self.method == "search" else 1)
 
 
 class Strategy(Model):
@@ -81,7 +94,8 @@ class Strategy(Model):
     parameters: dict[ParameterName, ParameterAxis] = Field(
         {},
         max_length=20,
-        description="Axes of the strategy's own: a list of values each, or a range {low, high, log, step} for sobol.",
+        description="Axes of the strategy's own: a list of values each, or a range {low, high, log, step} for sobol "
+        "and search.",
         examples=[{"window": [20, 60]}],
     )
 
