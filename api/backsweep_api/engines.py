@@ -7,16 +7,17 @@ means something else by them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.choices import Block, choice_blocks, split_profile
+from backsweep_api.exclusions import Excluded, excluded_values
 from backsweep_api.spec.axes import Axes
 from backsweep_api.spec.sampling import Strategy
 
-__all__ = ["ABILITIES", "NATIVE", "PEERS", "Ability", "EngineGap", "engine_gaps", "gap_exclusions", "useless_engines"]
+__all__ = ["ABILITIES", "NATIVE", "PEERS", "Ability", "EngineGap", "engine_gaps", "not_made", "useless_engines"]
 
 NATIVE = "native"
 
@@ -93,9 +94,10 @@ def engine_gaps(axes: Axes, strategy: Strategy | None) -> tuple[EngineGap, ...]:
     return tuple(found.values())
 
 
-def gap_exclusions(gaps: Iterable[EngineGap]) -> tuple[dict[str, bytes], ...]:
-    """Return the gaps as exclusions are written: axis -> value in canonical JSON."""
-    return tuple(
+def not_made(axes: Axes, strategy: Strategy | None) -> Excluded:
+    """Return what is not run: what the document excludes, and what an engine cannot solve."""
+    gaps = engine_gaps(axes, strategy)
+    return excluded_values(axes) + tuple(
         {axis: canonical_json(value) for axis, value in {"engine": gap.engine, **gap.values}.items()} for gap in gaps
     )
 

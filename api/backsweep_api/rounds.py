@@ -8,8 +8,9 @@ from typing import Any
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.choices import Block, choice_blocks
+from backsweep_api.engines import not_made
 from backsweep_api.errors import SpecError
-from backsweep_api.exclusions import active_mask, choice_only_mask, excluded_values
+from backsweep_api.exclusions import active_mask, choice_only_mask
 from backsweep_api.points import Item, Point, draw_points, make_item, random_points
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.spec.ranges import Range, RowRange
@@ -36,7 +37,7 @@ class SearchSpace:
         self.rounds = int(str(sampling.get("rounds", 1)))
         self.seed = int(str(sampling.get("seed", 0)))
         self._sampling = spec.sampling
-        self._excluded = excluded_values(spec.axes)
+        self._excluded = not_made(spec.axes, spec.strategy)
         self._complete = choice_only_mask(self._excluded)
         self._items = [
             {axis: self._listed(axis, column) for axis, column in block.values.items() if isinstance(column, tuple)}

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
 from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
-from backsweep_api.engines import EngineGap, engine_gaps, gap_exclusions
-from backsweep_api.exclusions import Excluded, excluded_values, scenario_values
+from backsweep_api.engines import EngineGap, engine_gaps, not_made
+from backsweep_api.exclusions import Excluded, scenario_values
 from backsweep_api.points import Item, Point, draw_points, make_item
 from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.spec.document import BacktestSweep
@@ -73,7 +73,7 @@ def distinct_trials(document: BacktestSweep) -> Iterator[Trial]:
 
     Of a search these are the trials of its first round; those of the later ones depend on results.
     """
-    excluded = excluded_values(document.spec.axes)
+    excluded = not_made(document.spec.axes, document.spec.strategy)
     scenarios = _scenarios(document, excluded)
     for point in draw_points(document.spec.sampling, _blocks(document), excluded):
         yield from _point_trials(point, scenarios)
@@ -87,7 +87,7 @@ def trials_at(document: BacktestSweep, points: Iterable[Values]) -> Iterator[Tri
     SpecError
         If the axes have no such point.
     """
-    scenarios = _scenarios(document, excluded_values(document.spec.axes))
+    scenarios = _scenarios(document, not_made(document.spec.axes, document.spec.strategy))
     space = SearchSpace(document)
     for values in points:
         point = space.point(values)
@@ -101,7 +101,7 @@ def count_trials(document: BacktestSweep) -> int:
     A search that has tried every point of its axes ends before its last round.
     """
     spec = document.spec
-    excluded = excluded_values(spec.axes)
+    excluded = not_made(spec.axes, spec.strategy)
     masks = [scenario.mask for scenario in _scenarios(document, excluded)]
     if spec.sampling.method == "search":
         return len(masks) * _most_points(document)
@@ -170,12 +170,6 @@ def _most_points(document: BacktestSweep) -> int:
 def _blocks(document: BacktestSweep) -> tuple[Block, ...]:
     spec = document.spec
     return choice_blocks(spec.axes, spec.strategy, spec.walk_forward.train)
-
-
-def _excluded(document: BacktestSweep) -> Excluded:
-    """Return what is not run: what the document excludes, and what an engine cannot solve."""
-    spec = document.spec
-    return excluded_values(spec.axes) + gap_exclusions(engine_gaps(spec.axes, spec.strategy))
 
 
 def _scenarios(document: BacktestSweep, excluded: Excluded) -> list[_Scenario]:
