@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backsweep_api.engines import NATIVE, PEERS
 from backsweep_api.errors import NotBuiltError
+from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model
 from backsweep_api.spec.document import BacktestSweep, Spec
 
@@ -49,15 +51,15 @@ def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
     if spec.sampling.method == "search":
         yield f"spec.sampling.method: search {NOT_BUILT}; write grid, random or sobol"
     for index, engine in enumerate(spec.axes.engine):
-        if engine != "native":
-            yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write native"
+        if engine != NATIVE and engine not in PEERS:
+            yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write {one_of([NATIVE, *PEERS])}"
     if spec.storage is not None and spec.storage.secret_ref is not None:
         yield f"spec.storage.secretRef: {NOT_BUILT}: {CREDENTIALS}"
     if spec.storage is not None and spec.storage.service_account_name is not None:
         yield f"spec.storage.serviceAccountName: {NOT_BUILT}: {CREDENTIALS}"
     for field, uri in table_uris(spec):
-        if not uri.startswith("file://"):
-            yield f"{field}: {uri} {NOT_BUILT}: tables are read from files; write a file:// URI"
+        if uri.startswith("https://"):
+            yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write a file:// or s3:// URI"
 
 
 def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:

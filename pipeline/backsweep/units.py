@@ -12,6 +12,7 @@ from typing import Any, Literal
 from backsweep.arrays import Integer, Windows
 
 __all__ = [
+    "NATIVE",
     "Block",
     "Costs",
     "Estimator",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 Rebalance = Literal["window", "daily"]
+NATIVE = "native"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Solve:
     columns : (n,) int64, increasing columns of the data set it may hold.
     code : sha256 hex of the user's package where the profile is the user's own; None otherwise.
     uses_previous : whether the user's own profile asks for its previous target.
+    engine : which library solves it.
+    versions : of the packages of an engine that is a peer.
     """
 
     profile: str
@@ -61,6 +65,18 @@ class Solve:
     columns: Integer
     code: str | None = None
     uses_previous: bool = False
+    engine: str = NATIVE
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether our own kernels solve it."""
+        return self.engine == NATIVE
+
+    @property
+    def stage(self) -> str:
+        """What its solving is called in timings: the profile, and by whom where that is a peer."""
+        return self.profile if self.is_native else f"{self.profile} by {self.engine}"
 
     @property
     def sequential(self) -> bool:

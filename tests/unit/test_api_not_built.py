@@ -31,6 +31,7 @@ BUILT = [
     "suspend: false",
     "backoffLimit: 3",
     "data: {uri: 'file://prices.csv', universe: 'file://members.csv'}",
+    "data: [{uri: 's3://bucket/prices.parquet'}, {uri: 'store://prices@0123abcd', universe: 'store://members'}]",
     "axes: {profile: [hrp], engine: [native, skfolio, pyportfolioopt]}",
     "sampling: {method: random, count: 1}",
     "validation: {holdout: 252}",
@@ -38,7 +39,7 @@ BUILT = [
 LEAVE = "is not built in this release: sweeps run on this machine; leave it out"
 COSTS = "is not built in this release: costs of compute are not counted; leave it out"
 CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
-TABLES = "is not built in this release: tables are read from files; write a file:// URI"
+TABLES = "is not built in this release: no table is downloaded; copy it, and write a file:// or s3:// URI"
 UNBUILT = [
     ("execution: {offloadThreshold: 100}", [f"spec.execution.offloadThreshold: {LEAVE}"]),
     ("cluster: {}", [f"spec.cluster: {LEAVE}"]),
@@ -73,10 +74,9 @@ UNBUILT = [
             "them; leave it out",
         ],
     ),
-    ("data: {uri: 's3://b/p.csv'}", [f"spec.data.uri: s3://b/p.csv {TABLES}"]),
     (
-        "data: [{name: sp500-20}, {uri: 'https://x/p.csv', features: [{name: f, uri: 's3://b/f.csv'}]}]",
-        [f"spec.data[1].uri: https://x/p.csv {TABLES}", f"spec.data[1].features[0].uri: s3://b/f.csv {TABLES}"],
+        "data: [{name: sp500-20}, {uri: 'https://x/p.csv', features: [{name: f, uri: 'https://x/f.csv'}]}]",
+        [f"spec.data[1].uri: https://x/p.csv {TABLES}", f"spec.data[1].features[0].uri: https://x/f.csv {TABLES}"],
     ),
 ]
 

@@ -17,6 +17,7 @@ from backsweep.plan.solves import costs_of
 from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import PYARROW_VERSION, trials_bytes
 from backsweep.settings import numeric_environment
+from backsweep.solve.engines.versions import engine_versions
 from backsweep.stores.manifest import build_unit_index, commit
 from backsweep.stores.records import record_digest
 from backsweep.sweep.comparison import Comparison, Rules, compare
@@ -77,6 +78,9 @@ def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
         "units": {"count": len(digests), "index": index},
         "seeds": {"bootstrap": rules.seed},
     }
+    engines = engine_versions(prepared.document.spec.axes.engine)
+    if engines:  # a sweep without peers says nothing of them
+        named["engines"] = engines
     result = result_part(prepared.plan, table, comparison, named, objects)
     timings = _timings(times, computed)
     run = plain_numbers(_run_part(ran, judgement, started, timings))

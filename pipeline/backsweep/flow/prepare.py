@@ -14,6 +14,7 @@ from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward
 from backsweep.ports import ManifestKey, Store
 from backsweep.settings import numeric_environment
+from backsweep.solve.engines.versions import engine_versions
 from backsweep.sources.code import code_digest
 from backsweep.sources.loading import load
 from backsweep.stores.ledger import Ledger
@@ -127,9 +128,17 @@ def prepare(document: BacktestSweep, folder: Path) -> Prepared:
 
 
 def plan_sweep(
-    document: BacktestSweep, strategy: dict[str, Any] | None, datasets: Sequence[Dataset], store: Store
+    document: BacktestSweep,
+    strategy: dict[str, Any] | None,
+    datasets: Sequence[Dataset],
+    store: Store,
+    engines: Mapping[str, Mapping[str, str]] | None = None,
 ) -> SweepPlan:
     """Plan a document over its resolved data sets.
+
+    Parameters
+    ----------
+    engines : as in `plan_trials`.
 
     Raises
     ------
@@ -139,7 +148,7 @@ def plan_sweep(
     trials = list(distinct_trials(document))
     if not trials:
         raise SpecError("spec.axes: no trial is left; exclude less")
-    return plan_trials(trials, document, strategy, datasets, store)
+    return plan_trials(trials, document, strategy, datasets, store, engines)
 
 
 def plan_trials(
@@ -148,13 +157,19 @@ def plan_trials(
     strategy: dict[str, Any] | None,
     datasets: Sequence[Dataset],
     store: Store,
+    engines: Mapping[str, Mapping[str, str]] | None = None,
 ) -> SweepPlan:
     """Plan these trials of a document over its resolved data sets.
+
+    Parameters
+    ----------
+    engines : versions of the packages of each peer that solved the trials, for a sweep that is opened again; those
+        that are installed here where it is None.
 
     Raises
     ------
     UserError
-        If the data are too short, or two data sets have one label.
+        If the data are too short, two data sets have one label, or a peer's package is not installed.
     """
     spec = document.normalised()["spec"]
     data_index = {dataset.label: index for index, dataset in enumerate(datasets)}
@@ -168,6 +183,7 @@ def plan_trials(
         hold_on_failure=spec["execution"]["onSolveFailure"] == "hold",
         strategy=strategy,
         environment=digest(numeric_environment()),
+        engines=engine_versions(document.spec.axes.engine) if engines is None else engines,
     )
     returns = [dataset.returns for dataset in datasets]
     return make_plan(trials, returns, data_index, options, store.present_units)

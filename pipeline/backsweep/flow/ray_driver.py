@@ -44,7 +44,8 @@ def drive(request: DriverRequest, observe: Callable[[Progress], None], address: 
         opener = _opener(request)
         store = StoreWithArrays(*opener)
         document, datasets = _read(store, request)
-        plan = plan_sweep(document, dict(request.strategy) if request.strategy else None, datasets, store)
+        strategy = dict(request.strategy) if request.strategy else None
+        plan = plan_sweep(document, strategy, datasets, store, request.engines)
         execution = document.normalised()["spec"]["execution"]
         slots = session.wait_for_slots(Demand())
         executor = RayExecutor(

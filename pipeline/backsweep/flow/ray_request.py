@@ -10,6 +10,7 @@ from typing import Any
 from backsweep.errors import InvariantError
 from backsweep.ports import Store
 from backsweep.settings import numeric_environment
+from backsweep.solve.engines.versions import engine_versions
 from backsweep.stores.opening import StoreAddress
 from backsweep_api.canonical import canonical_json, digest
 from backsweep_api.spec.document import BacktestSweep
@@ -28,6 +29,7 @@ class DriverRequest:
     datasets : digests of the data sets' objects.
     strategy : what the plan needs to know of spec.strategy; None without one.
     environment : the numeric environment in which the units were planned.
+    engines : versions of the packages of each peer the units were planned with.
     """
 
     store: StoreAddress
@@ -35,6 +37,7 @@ class DriverRequest:
     datasets: tuple[str, ...]
     strategy: Mapping[str, Any] | None
     environment: Mapping[str, str]
+    engines: Mapping[str, Mapping[str, str]]
 
     def to_json(self) -> str:
         """Return the request as the driver's one argument."""
@@ -59,8 +62,9 @@ def make_request(
     address : where `store` is, as the cluster can find it.
     datasets : what `put_dataset` returned for each.
     """
+    engines = engine_versions(document.spec.axes.engine)
     reference = store.put_object(canonical_json(document.normalised()))
-    return DriverRequest(address, reference, tuple(datasets), strategy, numeric_environment())
+    return DriverRequest(address, reference, tuple(datasets), strategy, numeric_environment(), engines)
 
 
 def read_request(text: str) -> DriverRequest:

@@ -56,7 +56,7 @@ def reopen(place: str | Path) -> Reopened:
     }
     document = document_from_tree(tree)
     datasets = [open_dataset(store, described["object"]) for described in manifest.run["datasets"]]
-    plan = plan_sweep(document, manifest.result["strategy"], datasets, store)
+    plan = plan_sweep(document, manifest.result["strategy"], datasets, store, manifest.result.get("engines", {}))
     table = TrialTable(plan.trials)
     for row, identity in enumerate(plan.simulation_ids):
         record = store.get_unit(identity)

@@ -19,6 +19,7 @@ from backsweep.units import Costs, Evaluation, Solve
 from backsweep_api.canonical import canonical_json
 
 __all__ = [
+    "ENGINE_REVISIONS",
     "KERNEL_REVISIONS",
     "evaluated_rows",
     "simulation_id",
@@ -48,6 +49,7 @@ KERNEL_REVISIONS: Mapping[str, int] = {
     "simulation": 1,
     "metrics": 1,
 }
+ENGINE_REVISIONS: Mapping[str, int] = {"skfolio": 1, "pyportfolioopt": 1}  # of how each is asked, and judged
 
 
 def trained_rows(returns: Returns, windows: Windows, solve: Solve, eligible: Boolean) -> str:
@@ -89,6 +91,8 @@ def solve_unit_id(environment: str, rows: str, solve: Solve) -> str:
         "usesPrevious": solve.uses_previous,
         "revisions": revisions,
     }
+    if not solve.is_native:  # a native unit is named as it was before there were engines
+        described["engine"] = [solve.engine, ENGINE_REVISIONS[solve.engine], dict(solve.versions)]
     return hashlib.sha256(canonical_json(described)).hexdigest()
 
 

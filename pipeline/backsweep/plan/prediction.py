@@ -39,6 +39,10 @@ ESTIMATOR_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
     "denoised": (70, 900, 27_000),
     "gerber": (30, 300, 8_000),
 }
+PEER_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
+    "skfolio": (15_000, 60_000, 550_000),
+    "pyportfolioopt": (15_000, 60_000, 750_000),
+}
 CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
 LEAF_ORDER_MICROSECONDS = (30.0, 1_000.0, 50_000.0)
 SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.06, "daily": 0.06}  # at 20 assets
@@ -50,7 +54,8 @@ PEAK_BYTES_BASE = 130 << 20  # the process with numpy and pyarrow imported
 def solve_seconds(task: SolveTask, assets: int, windows: int) -> float:
     """Return the predicted seconds of solving `windows` windows of a task."""
     solve = task.solve
-    each = _at(PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"]), assets)
+    own = PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"])
+    each = _at(own if solve.is_native else PEER_MICROSECONDS[solve.engine], assets)
     if solve.covariance is not None:
         each += _at(ESTIMATOR_MICROSECONDS[solve.covariance.name], assets) / 4  # shared by the profiles of a block
     if solve.constraints is not None:

@@ -15,12 +15,18 @@ from backsweep_api.options import covariance_options, expected_returns_options, 
 __all__ = ["columns_of", "costs_of", "lookback_of", "solve_of"]
 
 
-def solve_of(values: Mapping[str, Any], returns: Returns, strategy: Mapping[str, Any] | None) -> Solve:
+def solve_of(
+    values: Mapping[str, Any],
+    returns: Returns,
+    strategy: Mapping[str, Any] | None,
+    engines: Mapping[str, Mapping[str, str]],
+) -> Solve:
     """Return what the axis values (normalised, dead axes absent) ask to be solved.
 
     Parameters
     ----------
     strategy : entrypoint, code (digest of its package) and usesPrevious of spec.strategy; None without one.
+    engines : versions of the packages of each peer of the document.
 
     Raises
     ------
@@ -46,6 +52,8 @@ def solve_of(values: Mapping[str, Any], returns: Returns, strategy: Mapping[str,
         columns=columns_of(profile, values.get("universe"), returns),
         code=code,
         uses_previous=uses_previous,
+        engine=values["engine"],
+        versions=engines.get(values["engine"], {}),
     )
 
 

@@ -18,7 +18,7 @@ from backsweep.plan.identity import (
 from backsweep.plan.packing import Family, pack
 from backsweep.plan.prediction import predicted_bytes, simulation_seconds, solve_seconds
 from backsweep.plan.solves import costs_of, lookback_of, solve_of
-from backsweep.plan.windows import WalkForward, aligned_runs, make_windows, ranked_rows
+from backsweep.plan.windows import PEER_RUN, RUN, WalkForward, aligned_runs, make_windows, ranked_rows
 from backsweep.units import Block, Evaluation, Simulation, Solve, SolveTask, SolveUnit
 from backsweep_api.trials import Trial
 
@@ -36,6 +36,7 @@ class PlanOptions:
     strategy : of spec.strategy: entrypoint, kind, usesPrevious, code (digest of its package) and inputs (one digest
         a data set, of all it may read); None without one.
     environment : digest of the numeric environment.
+    engines : versions of the packages of each peer that solves trials.
     """
 
     walk: WalkForward
@@ -44,6 +45,7 @@ class PlanOptions:
     hold_on_failure: bool
     strategy: Mapping[str, Any] | None
     environment: str
+    engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -211,7 +213,7 @@ class _Maker:
         options = self._options
         lookback = lookback_of(trial.values, options.longest_lookback)
         windows = self._windows(data, lookback)
-        solve = solve_of(trial.values, self._plan.datasets[data], options.strategy)
+        solve = solve_of(trial.values, self._plan.datasets[data], options.strategy, options.engines)
         units = () if self._is_backtest(solve) else self._units(data, lookback, windows, solve)
         task = SolveTask(solve_id, solve, units, frozenset(unit.id for unit in units), ())
         self._plan.tasks[key] = task
@@ -226,7 +228,8 @@ class _Maker:
         return task
 
     def _units(self, data: int, lookback: int, windows: Windows, solve: Solve) -> tuple[SolveUnit, ...]:
-        runs = [(0, len(windows))] if solve.sequential else list(aligned_runs(len(windows)))
+        longest = RUN if solve.is_native else PEER_RUN
+        runs = [(0, len(windows))] if solve.sequential else list(aligned_runs(len(windows), longest))
         return tuple(
             SolveUnit(
                 solve_unit_id(self._options.environment, self._rows_of(data, lookback, solve, start, stop), solve),

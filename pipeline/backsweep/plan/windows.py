@@ -10,10 +10,11 @@ import numpy as np
 from backsweep.arrays import Dates, Returns, Windows
 from backsweep.errors import DataError
 
-__all__ = ["WalkForward", "aligned_runs", "make_windows", "ranked_rows"]
+__all__ = ["PEER_RUN", "RUN", "WalkForward", "aligned_runs", "make_windows", "ranked_rows"]
 
 RUN = 512  # windows a unit holds; part of every unit's identity
 SHORTEST_RUN = 64
+PEER_RUN = 32  # a peer solves window by window, a thousand times slower: units that fit a block
 FEWEST_RANKED_ROWS = 32  # the overfitting statistics cut them into 16 slices of at least 2
 
 
@@ -65,14 +66,14 @@ def make_windows(returns: Returns, lookback: int, longest_lookback: int, walk: W
     return Windows(train_start, train_stop, test_start, test_stop)
 
 
-def aligned_runs(count: int) -> Iterator[tuple[int, int]]:
+def aligned_runs(count: int, longest: int = RUN) -> Iterator[tuple[int, int]]:
     """Yield the half-open runs of windows that are solved, cached and named together.
 
-    Runs of 512; the tail in runs of 256, 128 and 64 and a last one of fewer than 64. Every run but the last
-    stays the same when windows are added until its neighbours merge, so a month more of data leaves them valid.
+    Runs of `longest`; the tail of 512 in runs of 256, 128 and 64 and a last one of fewer than 64. Every run but
+    the last stays the same when windows are added until its neighbours merge: a month more of data leaves them valid.
     """
     start = 0
-    length = RUN
+    length = longest
     while start < count:
         while length > SHORTEST_RUN and start + length > count:
             length //= 2

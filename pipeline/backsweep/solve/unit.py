@@ -14,13 +14,15 @@ import numpy as np
 
 from backsweep.arrays import Boolean, Float, Integer, Returns, Weights, Windows
 from backsweep.eligibility import UNTRAINED_PROFILES, eligible_assets
-from backsweep.errors import NumericError
+from backsweep.errors import InvariantError, NumericError
 from backsweep.solve import covariance as covariances
 from backsweep.solve import expected_returns
 from backsweep.solve.batching import Batch, batches
+from backsweep.solve.engines.windows import import_engine, solve_windows
 from backsweep.solve.limits import build_constraints, market_betas
 from backsweep.solve.problem import Problem, Shared, Solution
 from backsweep.solve.profiles import PROFILES, kernel_of
+from backsweep.solve.residuals import residual
 from backsweep.units import Estimator, Solve
 
 __all__ = ["Timer", "solve_run"]
@@ -149,6 +151,9 @@ class _Estimates:
 
 
 def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer, previous: Float | None = None) -> None:
+    if not solve.is_native:
+        _ask_peer(solve, shared, state, timer)
+        return
     profile = PROFILES[solve.profile]
     batch = shared.batch
     try:
@@ -176,7 +181,7 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
     except NumericError as error:
         state.fail(batch.rows, str(error))
         return
-    with timer(solve.profile, solve.covariance.name if solve.covariance else "returns"):
+    with timer(solve.stage, solve.covariance.name if solve.covariance else "returns"):
         solution = kernel_of(solve.profile, solve.parameters)(problem)
     state.accept(batch, solve.columns, solution)
     state.withdraw(
@@ -185,6 +190,32 @@ def _solve_batch(solve: Solve, shared: _Estimates, state: _Target, timer: Timer,
     if constraints is not None and constraints.net == 0:
         empty = np.abs(state.values[batch.rows]).sum(axis=1) < EMPTY
         state.withdraw(batch.rows[empty], "net 0 leaves this profile the empty portfolio alone")
+
+
+def _ask_peer(solve: Solve, shared: _Estimates, state: _Target, timer: Timer) -> None:
+    """Have a batch solved by another library, which estimates for itself, and measure how near the optimum it came."""
+    with timer("import", solve.engine):
+        fit = import_engine(solve)
+    risk_free = shared.risk_free()
+    training = _returns(solve, shared, needed=True)
+    if training is None:
+        raise InvariantError(f"{solve.engine} needs the training returns")
+    with timer(solve.stage, solve.covariance.name if solve.covariance else "returns"):
+        weights, failures = solve_windows(fit, solve, training, risk_free)
+    try:
+        problem = Problem(
+            covariance=None if solve.covariance is None else shared.covariance(solve.covariance),
+            mean=None if solve.mean is None else shared.mean(solve.mean),
+            returns=training,
+            risk_free=risk_free,
+            parameters=solve.parameters,
+        )
+    except NumericError:  # the peer may estimate where native cannot; there is nothing to measure it by
+        certificate = np.full(len(weights), np.nan)
+    else:
+        with timer("residual", solve.engine):
+            certificate = residual(solve.profile, problem, weights)
+    state.accept(shared.batch, solve.columns, Solution(weights, certificate, failures))
 
 
 def _solve_in_turn(
