@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
-__all__ = ["BlockOutcome", "Executor", "ManifestKey", "Store", "Versioned"]
+__all__ = ["BlockOutcome", "Executor", "ManifestKey", "Store", "UnitWriter", "Versioned"]
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -29,6 +30,26 @@ class Versioned:
 
     data: bytes
     tag: str
+
+
+class UnitWriter(Protocol):
+    """Stores the units of a block, several at once where the store is far away; each unit's objects before its record.
+
+    Units may be under way when `put` returns; `finish` waits for them. A record without its objects is never there.
+    """
+
+    def put(
+        self, unit_id: str, record: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+    ) -> tuple[dict[str, Any], str]:
+        """Store the arrays, then the record with their digests as `objects`; return that record and its digest.
+
+        Raises
+        ------
+        UserError, TransientError : of this unit or one before, which could not be stored.
+        """
+
+    def finish(self) -> None:
+        """Wait until all is stored, or raise what went wrong."""
 
 
 class Store(Protocol):
@@ -61,6 +82,14 @@ class Store(Protocol):
         MissingObjectError, CorruptObjectError
         """
 
+    def open_arrays(self, digests: Iterable[str]) -> Iterator[NDArray[Any]]:
+        """Yield stored arrays in the order asked, as `open_array` does; what comes next may be on its way already.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+        """
+
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
 
@@ -69,6 +98,15 @@ class Store(Protocol):
 
     def get_unit(self, unit_id: str) -> dict[str, Any] | None:
         """Return a unit's record, or None."""
+
+    def get_units(self, unit_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield those of `unit_ids` that are stored, in their order: id, record, digest of the record's bytes.
+
+        What comes next may be on its way already; the digest spares whoever lists the units a second reading.
+        """
+
+    def unit_writer(self) -> AbstractContextManager[UnitWriter]:
+        """Return a writer for the units of a block; leaving it by an error stores no more."""
 
     def present_units(self, unit_ids: Iterable[str]) -> set[str]:
         """Return those of `unit_ids` that are stored."""

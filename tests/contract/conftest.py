@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from tests.contract.minio_server import MinioServer
     from tests.contract.s3_server import S3Server
 
-MINIO = os.environ.get("BACKSWEEP_TEST_MINIO")  # the path of its binary
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+NO_MINIO = "there is no MinIO: `sh .ci/minio` builds it where Go is, or BACKSWEEP_TEST_MINIO names its binary"
 
 BUCKETS = itertools.count()
 INHERITED = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"]
@@ -100,12 +102,26 @@ def bucket(s3_server: S3Server) -> Bucket:
     return made
 
 
+def find_minio() -> str | None:
+    """Return the binary that is named, the one .ci/minio built, or one on the path."""
+    named = os.environ.get("BACKSWEEP_TEST_MINIO")
+    built = CACHE / "backsweep/bin/minio"
+    return named or (str(built) if built.is_file() else shutil.which("minio"))
+
+
 @pytest.fixture(scope="session")
-def running_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
+def minio_binary() -> str:
+    found = find_minio()
+    if found is None:
+        pytest.skip(NO_MINIO)
+    return found
+
+
+@pytest.fixture(scope="session")
+def running_minio(minio_binary: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinioServer]:
     from tests.contract.minio_server import MinioServer
 
-    assert MINIO is not None
-    server = MinioServer(MINIO, tmp_path_factory.mktemp("minio"))
+    server = MinioServer(minio_binary, tmp_path_factory.mktemp("minio"))
     server.start()
     yield server
     server.kill()
@@ -118,7 +134,7 @@ def minio_bucket(running_minio: MinioServer, aws_environment: None) -> StorePlac
     return StorePlace(f"s3://{name}/some/prefix", running_minio.url)
 
 
-@pytest.fixture(params=["file", "s3", *(["minio"] if MINIO else [])])
+@pytest.fixture(params=["file", "s3", "minio"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
     if request.param == "file":
         return StorePlace(str(tmp_path / "store"))

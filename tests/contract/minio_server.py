@@ -1,4 +1,4 @@
-"""A real MinIO on loopback, for who has its binary and says so in BACKSWEEP_TEST_MINIO."""
+"""A real MinIO on loopback, where its binary is: see `minio_binary` in conftest."""
 
 from __future__ import annotations
 

@@ -8,15 +8,18 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from backsweep.errors import ManifestConflictError, StoreError, TransientError
 from backsweep.ports import ManifestKey
 from backsweep.stores import s3_bucket
+from backsweep.stores.npy import write_npy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
     from tests.contract.conftest import Bucket
     from tests.contract.s3_server import Answer, Behaviour, Environ, Forward
 
@@ -112,6 +115,71 @@ def test_a_worker_is_patient_from_the_start_because_its_driver_has_had_an_answer
     own_bucket.open(patient=True).put_unit("u", {})
     back.join()
     assert own_bucket.open().get_unit("u") == {}
+
+
+# Units side by side
+
+
+def arrays_of(count: int) -> list[NDArray[np.float64]]:
+    return [np.full(4, float(number)) for number in range(count)]
+
+
+def test_a_record_is_never_sent_before_its_objects_are_stored(bucket: Bucket) -> None:
+    events: list[str] = []
+    watching = threading.Lock()
+
+    def watch(environ: Environ, forward: Forward) -> Answer | None:
+        path = environ["PATH_INFO"].rpartition("/")[2]
+        if environ["REQUEST_METHOD"] == "PUT" and "units" in environ["PATH_INFO"]:
+            with watching:
+                events.append(path.removesuffix(".json"))
+            return forward(environ)
+        time.sleep(0.02)
+        answer = forward(environ)
+        with watching:
+            events.append(path)
+        return answer
+
+    store = bucket.open()
+    store.probe()
+    bucket.server.behaviour = watch
+    told = {}
+    with store.unit_writer() as writer:
+        for number, array in enumerate(arrays_of(40)):
+            told[f"u{number}"], _ = writer.put(f"u{number}", {}, {"returns": array})
+    for unit_id, record in told.items():
+        assert events.index(record["objects"]["returns"]) < events.index(unit_id)
+    # Several were under way at once: the first record was not sent right after its own object.
+    assert events.index("u0") > 1
+
+
+def test_an_object_that_cannot_be_stored_keeps_its_record_out_and_ends_the_block(bucket: Bucket) -> None:
+    from tests.contract.s3_server import proper, refusal
+
+    digests = [hashlib.sha256(b"".join(write_npy(array))).hexdigest() for array in arrays_of(60)]
+
+    def refuse_one(environ: Environ, forward: Forward) -> Answer | None:
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith(digests[7]):
+            return refusal("403 Forbidden", "AccessDenied")(environ, forward)
+        return forward(environ)
+
+    def store_all() -> None:
+        with store.unit_writer() as writer:
+            for number, array in enumerate(arrays_of(60)):
+                writer.put(f"u{number}", {}, {"returns": array})
+
+    store = bucket.open()
+    store.probe()
+    bucket.server.behaviour = refuse_one
+    with pytest.raises(StoreError, match=r"does not allow PutObject \(AccessDenied\)"):
+        store_all()
+    bucket.server.behaviour = proper
+    stored = [int(unit_id[1:]) for unit_id, _, _ in store.get_units(f"u{number}" for number in range(60))]
+    assert 7 not in stored
+    assert len(stored) < 60  # what had not been sent is not sent any more
+    assert all(store.has_object(digests[number]) for number in stored)
+    store_all()
+    assert len(store.present_units(f"u{number}" for number in range(60))) == 60
 
 
 # Busy

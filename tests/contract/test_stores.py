@@ -28,6 +28,8 @@ from backsweep.ports import ManifestKey, Store
 from backsweep.stores.collection import collect
 from backsweep.stores.file import FileStore
 from backsweep.stores.ledger import Ledger
+from backsweep.stores.manifest import commit, earlier_manifests
+from backsweep.stores.records import record_digest
 from backsweep.stores.s3 import S3Store
 
 if TYPE_CHECKING:
@@ -152,6 +154,46 @@ def test_which_units_are_present_is_told_for_few_and_for_many(store: Store, aske
     assert store.present_units(iter(wanted)) == set(wanted[::2])
 
 
+def test_many_arrays_and_units_come_in_the_order_asked(store: Store) -> None:
+    digests = [store.put_array(np.full(3, number)) for number in range(40)]
+    asked = [digests[number] for number in (7, 3, 3, *range(40))]
+    assert [int(array[0]) for array in store.open_arrays(asked)] == [7, 3, 3, *range(40)]
+    with pytest.raises(MissingObjectError, match=NOWHERE):
+        list(store.open_arrays([*digests, NOWHERE]))
+    stated = {f"u{number}": store.put_unit(f"u{number}", {"number": number}) for number in range(20)}
+    ids = [f"u{number}" for number in (19, 2, 30, *range(20))]
+    found = [(19, 2), *((number,) for number in range(20))]
+    assert [record["number"] for _, record, _ in store.get_units(ids)] == [each for some in found for each in some]
+    assert all(digest == stated[unit_id] for unit_id, _, digest in store.get_units(ids))
+
+
+def test_a_block_of_units_is_stored_with_the_digests_told_before(store: Store) -> None:
+    arrays = [np.arange(number, dtype=np.float64) for number in range(50)]
+    with store.unit_writer() as writer:
+        told = [
+            writer.put(f"u{number}", {"kind": "simulation", "objects": {}}, {"returns": array, "again": array[:1]})
+            for number, array in enumerate(arrays)
+        ]
+        failed = writer.put("none", {"status": "failed"}, {})
+        writer.finish()
+        assert store.get_unit("u49") == told[49][0]
+    assert failed == ({"status": "failed", "objects": {}}, store.put_unit("none", {"status": "failed", "objects": {}}))
+    for number, (record, digest) in enumerate(told):
+        assert store.get_unit(f"u{number}") == record
+        assert record_digest(record) == digest
+        np.testing.assert_array_equal(store.open_array(record["objects"]["returns"]), arrays[number])
+
+
+def test_what_was_put_is_stored_also_where_the_array_is_used_again(store: Store) -> None:
+    scratch = np.zeros(5)
+    with store.unit_writer() as writer:
+        for number in range(30):
+            scratch[:] = number
+            writer.put(f"u{number}", {}, {"data": scratch})
+    for _, record, _ in store.get_units([f"u{number}" for number in range(30)]):
+        assert len(set(store.open_array(record["objects"]["data"]).tolist())) == 1
+
+
 def test_a_manifest_is_replaced_only_by_who_has_seen_it(store: Store) -> None:
     assert store.get_manifest(KEY) is None
     store.commit_manifest(KEY, b"one", None)
@@ -218,6 +260,23 @@ def test_what_nothing_names_is_collected_once_it_is_old(store: FileStore | S3Sto
     assert {stored.name for stored in store.stored_objects()} == {named, listed}
     assert not store.has_object(loose)
     assert list(store.drafts()) == []
+
+
+def test_manifests_that_were_replaced_are_kept_with_all_they_name(store: FileStore | S3Store) -> None:
+    tables = [store.put_object(b"trials of run %d" % run) for run in range(4)]
+    for table in tables:
+        commit(store, KEY, {"objects": {"trials": table}}, {})
+    other = ManifestKey("local", "other", "cd" * 32)
+    commit(store, other, {"objects": {}}, {})
+    assert [key for key, _ in store.manifests()] == [other, KEY]
+    (stands,) = [data for key, data in store.manifests() if key == KEY]
+    chain = [stands, *earlier_manifests(stands, store.get_object)]
+    assert [json.loads(data)["result"]["objects"]["trials"] for data in chain] == tables[::-1]
+    loose = store.put_object(b"of nothing")
+    assert collect(store, time.time() + 30 * 86_400).objects == 1
+    assert not store.has_object(loose)
+    assert all(store.has_object(table) for table in tables)
+    assert len(list(earlier_manifests(stands, store.get_object))) == 3
 
 
 def test_a_discarded_unit_is_forgotten_and_its_whole_objects_stay(store: FileStore | S3Store) -> None:

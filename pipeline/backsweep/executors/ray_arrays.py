@@ -8,12 +8,13 @@ once a node, and the workers map that copy, read-only.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numpy.typing import NDArray
 
-from backsweep.ports import ManifestKey, Store, Versioned
+from backsweep.ports import ManifestKey, Store, UnitWriter, Versioned
 
 __all__ = ["StoreWithArrays", "put_arrays"]
 
@@ -74,6 +75,10 @@ class StoreWithArrays:
         """See `ports.Store`."""
         return self._store.put_array(array)
 
+    def open_arrays(self, digests: Iterable[str]) -> Iterator[NDArray[Any]]:
+        """See `ports.Store`; asked for series, which are never shared."""
+        return self._store.open_arrays(digests)
+
     def has_object(self, digest: str) -> bool:
         """See `ports.Store`."""
         return self._store.has_object(digest)
@@ -85,6 +90,14 @@ class StoreWithArrays:
     def get_unit(self, unit_id: str) -> dict[str, Any] | None:
         """See `ports.Store`."""
         return self._store.get_unit(unit_id)
+
+    def get_units(self, unit_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """See `ports.Store`."""
+        return self._store.get_units(unit_ids)
+
+    def unit_writer(self) -> AbstractContextManager[UnitWriter]:
+        """See `ports.Store`."""
+        return self._store.unit_writer()
 
     def present_units(self, unit_ids: Iterable[str]) -> set[str]:
         """See `ports.Store`."""

@@ -10,6 +10,7 @@ import mmap
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,8 +22,10 @@ from backsweep.stores.atomic import create, replace
 from backsweep.stores.collection import REFRESH_SECONDS, StoredFile
 from backsweep.stores.folder import StoreFolder, locked
 from backsweep.stores.layout import DIGEST
+from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
 from backsweep.stores.records import read_record, write_record
+from backsweep.stores.unit_writers import UnitAfterUnit
 
 __all__ = ["FileStore"]
 
@@ -113,6 +116,10 @@ class FileStore:
             self._verified.add(seen)
         return read_npy(data)
 
+    def open_arrays(self, digests: Iterable[str]) -> Iterator[NDArray[Any]]:
+        """Yield stored arrays, as `open_array` does."""
+        return map(self.open_array, digests)
+
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
         with self._at.reading():
@@ -137,12 +144,24 @@ class FileStore:
         ------
         CorruptObjectError : the record is not JSON, which only a power cut or a hand can bring about.
         """
-        with self._at.reading():
-            try:
-                data = self._at.unit(unit_id).read_bytes()
-            except FileNotFoundError:
-                return None
-        return read_record(data, unit_id)
+        data = self._record(unit_id)
+        return None if data is None else read_record(data, unit_id)
+
+    def get_units(self, unit_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield those of `unit_ids` that are stored, in their order, with record and digest of its bytes.
+
+        Raises
+        ------
+        CorruptObjectError : a record is not JSON.
+        """
+        for unit_id in unit_ids:
+            data = self._record(unit_id)
+            if data is not None:
+                yield unit_id, read_record(data, unit_id), hashlib.sha256(data).hexdigest()
+
+    def unit_writer(self) -> AbstractContextManager[UnitAfterUnit]:
+        """Return a writer for the units of a block."""
+        return nullcontext(UnitAfterUnit(self))
 
     def present_units(self, unit_ids: Iterable[str]) -> set[str]:
         """Return those of `unit_ids` that are stored."""
@@ -209,6 +228,12 @@ class FileStore:
                     )
                 replace(folder / "manifest.json", [data], self._at.temporary, durable=True)
 
+    def manifests(self) -> Iterator[tuple[ManifestKey, bytes]]:
+        """Yield the manifest of every sweep and where it stands, in the order of their places."""
+        with self._at.reading():
+            for path in sorted((self.folder / "sweeps").glob("*/*/*/manifest.json")):
+                yield ManifestKey(*path.parts[-4:-1]), path.read_bytes()
+
     # What the ledger keeps
 
     def put_entry(self, lineage: str, data: bytes) -> None:
@@ -253,12 +278,13 @@ class FileStore:
                     continue  # its writer has just given it its name
 
     def referring(self) -> Iterator[bytes]:
-        """Yield the bytes of everything that names objects: unit records and manifests."""
+        """Yield the bytes of everything that names objects: unit records, manifests and those they replaced."""
         with self._at.reading():
             for path in sorted(self._at.units.glob("*.json")):
                 yield path.read_bytes()
-            for path in sorted((self.folder / "sweeps").glob("*/*/*/manifest.json")):
-                yield path.read_bytes()
+        for _, data in self.manifests():
+            yield data
+            yield from earlier_manifests(data, self.get_object)
 
     def delete(self, stored: StoredFile) -> bool:
         """Delete an object or draft unless it was refreshed since it was listed; return whether it was.
@@ -280,6 +306,14 @@ class FileStore:
             return True
 
     # Inside
+
+    def _record(self, unit_id: str) -> bytes | None:
+        """Return the bytes of a unit's record, or None."""
+        with self._at.reading():
+            try:
+                return self._at.unit(unit_id).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def _put(self, parts: list[bytes | memoryview], size: int) -> str:
         """Store the parts as one object unless it is there with that size; return its digest."""

@@ -5,21 +5,22 @@
     result        deterministic; among the rest (document, seeds, numeric environment):
         objects   name -> digest of what the sweep leaves (trials table, returns, data sets, ...)
         units     {count, index}: how many units, and the digest of the object that lists them
-    run           how it came about: timings, versions, host, `parent` (digest of the manifest replaced)
+    run           how it came about: timings, versions, host, `parent` (digest of the manifest replaced, whose
+                  bytes are kept as an object under that digest: the chain can be walked to its beginning)
 
 The list of units is an object of its own, because a manifest stays small whatever the sweep's size.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backsweep.errors import ManifestConflictError, VerificationError
+from backsweep.errors import ManifestConflictError, MissingObjectError, VerificationError
 from backsweep.ports import ManifestKey, Store
+from backsweep.stores.layout import DIGEST
 from backsweep_api.canonical import canonical_json, canonical_value, digest
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "build_manifest",
     "build_unit_index",
     "commit",
+    "earlier_manifests",
+    "parent_of",
     "parse_manifest",
     "parse_unit_index",
     "result_digest",
@@ -105,8 +108,8 @@ def commit(store: Store, key: ManifestKey, result: Mapping[str, Any], run: Mappi
     """Make this the sweep's manifest, in one conditional write.
 
     A manifest with the same result is left as it is: the sweep was finished before. Another one is
-    replaced and named as `run.parent`, so that manifests form a chain. When another run commits in
-    between, its manifest is read and the same question asked again.
+    kept as an object, replaced, and named as `run.parent`, so that manifests form a chain. When another
+    run commits in between, its manifest is read and the same question asked again.
 
     Raises
     ------
@@ -117,7 +120,8 @@ def commit(store: Store, key: ManifestKey, result: Mapping[str, Any], run: Mappi
         found = store.get_manifest(key)
         if found is not None and _same_result(found.data, wanted):
             return Committed(found.data, wanted, written=False)
-        parent = {} if found is None else {"parent": hashlib.sha256(found.data).hexdigest()}
+        # Before it is replaced: a kill in between leaves an object too many, never a chain with a gap.
+        parent = {} if found is None else {"parent": store.put_object(found.data)}
         data = build_manifest(result, {**run, **parent})
         try:
             store.commit_manifest(key, data, None if found is None else found.tag)
@@ -125,6 +129,34 @@ def commit(store: Store, key: ManifestKey, result: Mapping[str, Any], run: Mappi
             continue
         return Committed(data, wanted, written=True)
     raise ManifestConflictError(f"other runs of {key.name} kept committing; run the same command again")
+
+
+def parent_of(data: bytes) -> str | None:
+    """Return the digest of the manifest that a manifest replaced; None for the first one, or where it is damaged."""
+    try:
+        parent = parse_manifest(data).run.get("parent")
+    except VerificationError:
+        return None
+    return parent if isinstance(parent, str) and DIGEST.fullmatch(parent) else None
+
+
+def earlier_manifests(data: bytes, read: Callable[[str], bytes]) -> Iterator[bytes]:
+    """Yield the manifests that a manifest replaced, the latest first, as far as they are kept.
+
+    Parameters
+    ----------
+    read : `get_object` of the store.
+
+    Raises
+    ------
+    CorruptObjectError
+    """
+    while (parent := parent_of(data)) is not None:
+        try:
+            data = read(parent)
+        except MissingObjectError:
+            return
+        yield data
 
 
 def _same_result(data: bytes, wanted: str) -> bool:

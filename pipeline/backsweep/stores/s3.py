@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ from backsweep.stores.layout import (
     sweep_name,
     unit_name,
 )
+from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
 from backsweep.stores.records import read_record, write_record
 from backsweep.stores.s3_address import S3Access, read_address
@@ -34,6 +36,7 @@ from backsweep.stores.s3_collection import StoredKey, abandoned, delete, renew
 from backsweep.stores.s3_errors import Outcome
 from backsweep.stores.s3_multipart import PART_BYTES, Parts, upload
 from backsweep.stores.s3_probe import probe
+from backsweep.stores.unit_writers import UnitsSideBySide
 
 __all__ = ["S3Store"]
 
@@ -120,6 +123,15 @@ class S3Store:
         """
         return read_npy(self.get_object(digest))
 
+    def open_arrays(self, digests: Iterable[str]) -> Iterator[NDArray[Any]]:
+        """Yield stored arrays in the order asked, read-only and verified; those that come next are on their way.
+
+        Raises
+        ------
+        MissingObjectError, CorruptObjectError
+        """
+        return self._bucket.side_by_side(self.open_array, digests)
+
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
         name = object_name(digest)
@@ -148,6 +160,23 @@ class S3Store:
         name = unit_name(unit_id)
         found = self._bucket.get(name) if self._exists() else None
         return None if found is None else read_record(found[0], unit_id)
+
+    def get_units(self, unit_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any], str]]:
+        """Yield those of `unit_ids` that are stored, in their order, with record and digest; read side by side.
+
+        Raises
+        ------
+        CorruptObjectError : a record is not JSON.
+        """
+        wanted = list(unit_ids) if self._exists() else []
+        bodies = self._bucket.side_by_side(self._bucket.get, [unit_name(unit_id) for unit_id in wanted])
+        for unit_id, found in zip(wanted, bodies, strict=True):
+            if found is not None:
+                yield unit_id, read_record(found[0], unit_id), hashlib.sha256(found[0]).hexdigest()
+
+    def unit_writer(self) -> AbstractContextManager[UnitsSideBySide]:
+        """Return a writer for the units of a block: as many are under way at once as there are connections."""
+        return UnitsSideBySide(self, self._bucket.access.connections)
 
     def present_units(self, unit_ids: Iterable[str]) -> set[str]:
         """Return those of `unit_ids` that are stored."""
@@ -208,6 +237,13 @@ class S3Store:
                 f"the manifest of {key.name} in {self.uri} was committed by another run in between"
             )
 
+    def manifests(self) -> Iterator[tuple[ManifestKey, bytes]]:
+        """Yield the manifest of every sweep and where it stands, in the order of their places."""
+        listed = (each.key.split("/") for each in self._bucket.list("sweeps/")) if self._exists() else iter(())
+        places = [parts for parts in listed if len(parts) == 5 and parts[-1] == "manifest.json"]
+        for parts, data in zip(places, self._read_all("/".join(parts) for parts in places), strict=True):
+            yield ManifestKey(*parts[1:4]), data
+
     # What the ledger keeps
 
     def put_entry(self, lineage: str, data: bytes) -> None:
@@ -244,11 +280,12 @@ class S3Store:
             yield from abandoned(self._bucket)
 
     def referring(self) -> Iterator[bytes]:
-        """Yield the bytes of everything that names objects: unit records and manifests."""
+        """Yield the bytes of everything that names objects: unit records, manifests and those they replaced."""
         if self._exists():
             yield from self._read_all(each.key for each in self._bucket.list("units/"))
-            sweeps = (each.key for each in self._bucket.list("sweeps/"))
-            yield from self._read_all(key for key in sweeps if key.endswith("/manifest.json"))
+        for _, data in self.manifests():
+            yield data
+            yield from earlier_manifests(data, self.get_object)
 
     def delete(self, stored: StoredKey) -> bool:
         """Delete an object or draft unless it was renewed since it was listed; return whether it was."""

@@ -16,6 +16,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ __all__ = ["IF_ABSENT", "Bucket", "Found", "Listed", "tag_of"]
 IF_ABSENT: Mapping[str, str] = {"IfNoneMatch": "*"}
 LONGEST_PAUSE_SECONDS = 5.0
 CONTESTED_ATTEMPTS = 20
+AHEAD = 8  # results a connection that may wait for who asked: enough to read on while a chunk is computed with
 
 Given = TypeVar("Given")
 Read = TypeVar("Read")
@@ -171,8 +173,16 @@ class Bucket:
         """Yield the work's results in the order of its items, as many at once as there are connections."""
         with ThreadPoolExecutor(self.access.connections) as pool:
             remaining = iter(items)
-            while some := list(islice(remaining, 16 * self.access.connections)):
-                yield from pool.map(work, some)
+            ahead = AHEAD * self.access.connections
+            waiting = deque(pool.submit(work, item) for item in islice(remaining, ahead))
+            try:
+                while waiting:
+                    found = waiting.popleft().result()
+                    waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
+                    yield found
+            finally:
+                for each in waiting:
+                    each.cancel()
 
     # The requests themselves
 
