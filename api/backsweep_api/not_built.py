@@ -14,8 +14,6 @@ __all__ = ["refuse_unbuilt", "table_uris", "unbuilt_problems"]
 
 # path below spec -> what to do instead; refused where it is given and differs from what leaving it out means
 UNBUILT: dict[tuple[str, ...], str] = {
-    ("execution", "offload_threshold"): "sweeps run on this machine; leave it out",
-    ("cluster",): "sweeps run on this machine; leave it out",
     ("prefect",): "sweeps run without Prefect; leave it out",
     ("pricing",): "costs of compute are not counted; leave it out",
     ("budget",): "costs of compute are not counted; leave it out",
@@ -26,6 +24,7 @@ UNBUILT: dict[tuple[str, ...], str] = {
     ("ttl_seconds_after_finished",): "it belongs to a cluster; leave it out",
 }
 NOT_BUILT = "is not built in this release"
+MAKES = "no cluster is made; name one that is there in existing, or leave it out"
 CREDENTIALS = "keys are taken from the environment as boto3 finds them; leave it out"
 
 
@@ -48,6 +47,8 @@ def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
     for path, instead in UNBUILT.items():
         if _differs(spec, path):
             yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
+    if spec.cluster is not None and spec.cluster.existing is None:
+        yield f"spec.cluster: {NOT_BUILT}: {MAKES}"
     if spec.sampling.method == "search":
         yield f"spec.sampling.method: search {NOT_BUILT}; write grid, random or sobol"
     for index, engine in enumerate(spec.axes.engine):

@@ -26,7 +26,8 @@ def text(*sections: str) -> str:
 BUILT = [
     "execution: {mode: auto}",
     "execution: {mode: ray}",
-    "execution: {mode: local, parallelism: 2, offloadThreshold: 800, retries: 3, onSolveFailure: hold}",
+    "execution: {mode: local, parallelism: 2, offloadThreshold: 100, retries: 3, onSolveFailure: hold}",
+    "cluster: {existing: {address: 'https://ray:8265', tokenSecretRef: {name: ray, key: auth_token}}}",
     "storage: {uri: 'file://store'}",
     "suspend: false",
     "backoffLimit: 3",
@@ -41,8 +42,13 @@ COSTS = "is not built in this release: costs of compute are not counted; leave i
 CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
 TABLES = "is not built in this release: no table is downloaded; copy it, and write a file:// or s3:// URI"
 UNBUILT = [
-    ("execution: {offloadThreshold: 100}", [f"spec.execution.offloadThreshold: {LEAVE}"]),
-    ("cluster: {}", [f"spec.cluster: {LEAVE}"]),
+    (
+        "cluster: {workers: {max: 8}}",
+        [
+            "spec.cluster: is not built in this release: no cluster is made; name one that is there in existing, or "
+            "leave it out"
+        ],
+    ),
     (
         "prefect: {workPool: p}",
         ["spec.prefect: is not built in this release: sweeps run without Prefect; leave it out"],
