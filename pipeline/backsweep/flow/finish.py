@@ -19,7 +19,6 @@ from backsweep.report.tables import PYARROW_VERSION, trials_bytes
 from backsweep.settings import numeric_environment
 from backsweep.solve.engines.versions import engine_versions
 from backsweep.stores.manifest import build_unit_index, commit
-from backsweep.stores.records import record_digest
 from backsweep.sweep.comparison import Comparison, Rules, compare
 from backsweep.sweep.compute import Computed
 from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
@@ -130,16 +129,14 @@ def _rules(prepared: Prepared) -> Rules:
 
 
 def _unit_digests(prepared: Prepared, computed: Computed) -> dict[str, str]:
-    """Return unit id -> digest of its record; only records that were stored before are read again."""
-    digests: dict[str, str] = {}
-    for identity in prepared.plan.unit_ids():
-        digest = computed.records.get(identity)
-        if digest is None:
-            record = prepared.store.get_unit(identity)
-            if record is None:
-                raise InvariantError(f"unit {identity} should be stored by now and is not")
-            digest = record_digest(record)
-        digests[identity] = digest
+    """Return unit id -> digest of its record; what was neither computed nor read in this run is read now."""
+    known = computed.records
+    names = list(prepared.plan.unit_ids())
+    read = {each: digest for each, _, digest in prepared.store.get_units(name for name in names if name not in known)}
+    digests = {name: known.get(name) or read.get(name, "") for name in names}
+    gone = next((name for name in names if not digests[name]), None)
+    if gone is not None:
+        raise InvariantError(f"unit {gone} should be stored by now and is not")
     return digests
 
 

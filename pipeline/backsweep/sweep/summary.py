@@ -101,11 +101,12 @@ def _luck(comparison: Comparison, judgement: Judgement) -> dict[str, float | Non
 
 def _shown_axes(series: SweepSeries) -> list[str]:
     """Return the axes in which trials differ, and the profile in any case."""
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, dict[int, Any]] = {}  # by identity: the values of an axis are few objects that many trials share
     for trial in series.table.trials:
         for axis, value in trial.values.items():
-            seen.setdefault(axis, set()).add(label_of(value))
-    return [axis for axis, values in seen.items() if axis == "profile" or (len(values) > 1 and axis != "costs")]
+            seen.setdefault(axis, {})[id(value)] = value
+    labels = {axis: {label_of(value) for value in values.values()} for axis, values in seen.items()}
+    return [axis for axis, values in labels.items() if axis == "profile" or (len(values) > 1 and axis != "costs")]
 
 
 def _failures(series: SweepSeries) -> list[Mapping[str, str]]:
