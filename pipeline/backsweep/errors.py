@@ -20,6 +20,7 @@ __all__ = [
     "MissingObjectError",
     "NotBuiltError",
     "NumericError",
+    "PrefectError",
     "SolveError",
     "SpecError",
     "StoreError",
@@ -53,6 +54,12 @@ class CorruptObjectError(UserError):
     """Stored bytes do not hash to their name."""
 
     reason = "CorruptObject"
+
+
+class PrefectError(UserError):
+    """The Prefect server to use cannot be started or reached, or refuses us; a run without it is one flag away."""
+
+    reason = "PrefectUnavailable"
 
 
 class VerificationError(UserError):

@@ -28,7 +28,9 @@ def main(file: Path) -> None:
         server.ensure()
         first = time.perf_counter() - start
         try:
-            bare = seconds([sys.executable, "-m", "backsweep", "run", str(file), "--json"], folder / "bare")
+            bare = seconds(
+                [sys.executable, "-m", "backsweep", "run", str(file), "--json", "--no-prefect"], folder / "bare"
+            )
             flow = seconds([sys.executable, str(DRIVER), str(file), "run"], folder / "flow")
         finally:
             server.stop()

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from backsweep.cli.prefect import add_no_prefect
 from backsweep.errors import BacksweepError, InvariantError, NumericError, TransientError, UserError
 from backsweep.settings import pin_numeric_environment
 
@@ -65,7 +66,7 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
     run = _command(commands, "run", "run:run", "run a sweep; what the store already has is not computed again")
     _add_document(run)
     run.add_argument("--output", metavar="DIR", help="run folder (default: runs/NAME)")
-    run.add_argument("--prefect", action="store_true", help="as a Prefect flow: retries, logs, a dashboard")
+    add_no_prefect(run)
     plan = _command(commands, "plan", "run:plan", "print what a sweep would compute, and what the store already has")
     _add_document(plan)
     validate = _command(commands, "validate", "documents:validate", "check a document and name every problem")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backsweep.cli.documents import folder_of, read_text
+from backsweep.cli.prefect import wants_prefect
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
-from backsweep.errors import UserError
 
 if TYPE_CHECKING:
     from backsweep.flow import Finished, Listener, Prepared, Request
@@ -33,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     request = flow.Request(document, folder_of(options.file), output, started)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
         listener = flow.Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
-        finished = _run_with_prefect(request, listener) if options.prefect else _run_bare(request, listener)
+        execute = _run_with_prefect if wants_prefect(options, progress.say) else _run_bare
+        finished = execute(request, listener)
     prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
@@ -61,10 +62,8 @@ def _run_bare(request: Request, listener: Listener) -> Finished:
 
 def _run_with_prefect(request: Request, listener: Listener) -> Finished:
     """Run the stages as a Prefect flow."""
-    try:
-        from backsweep.orchestration import run_with_prefect
-    except ImportError as error:
-        raise UserError(f"--prefect: Prefect is not installed ({error}): pip install 'backsweep[prefect]'") from error
+    from backsweep.orchestration import run_with_prefect
+
     return run_with_prefect(request, listener)
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 
-from backsweep.errors import InvariantError, UserError
+from backsweep.errors import InvariantError, PrefectError
 from backsweep.orchestration.server import Endpoint
 
 __all__ = ["connected", "hush"]
@@ -26,7 +26,7 @@ def connected(endpoint: Endpoint) -> Iterator[None]:
 
     Raises
     ------
-    UserError
+    PrefectError
         If Prefect is not installed.
     InvariantError
         If it was imported before, with other settings.
@@ -37,8 +37,8 @@ def connected(endpoint: Endpoint) -> Iterator[None]:
         import prefect.flows
         import prefect.settings
     except ModuleNotFoundError as error:
-        message = f"Prefect is not installed ({error}); install backsweep[prefect], or run without --prefect"
-        raise UserError(message) from error
+        message = f"Prefect is not installed ({error}); pip install 'backsweep[prefect]', or run with --no-prefect"
+        raise PrefectError(message) from error
     finally:
         for name in set(os.environ) - set(before):
             del os.environ[name]

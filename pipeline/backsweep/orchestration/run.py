@@ -49,7 +49,7 @@ def run_with_prefect(request: Request, listener: Listener) -> Finished:
 
 def _run(request: Request, stages: Stages, listener: Listener) -> Finished:
     """Run the stages as a flow, and without one from where Prefect was lost."""
-    endpoint = find()
+    endpoint = find(listener.say)
     with Keeper(endpoint) as keeper, connected(endpoint):
         flow_run = _FlowRun(request.document, stages, listener, keeper, endpoint)
         try:

@@ -10,10 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backsweep.errors import TransientError, UserError
+from backsweep.errors import PrefectError, TransientError
 from backsweep.orchestration.state import ServerRecord, StateFolder
 
 __all__ = ["Endpoint", "Status", "answers", "ensure", "find", "status", "stop"]
@@ -23,6 +24,11 @@ STOP_SECONDS = 15.0
 ANSWER_SECONDS = 10.0
 LOG_LINES = 12
 LOG_BYTES = 2**20
+WITHOUT = "or run with --no-prefect"
+STARTING = (
+    "starting a Prefect server for this run and those to come: the first time 10 to 20 s "
+    "(backsweep server stop ends it, --no-prefect runs without)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,41 +59,49 @@ class Status:
     answers: bool
 
 
-def find() -> Endpoint:
+def say_nothing(sentence: str) -> None:
+    """Tell nobody."""
+
+
+def find(say: Callable[[str], None] = say_nothing) -> Endpoint:
     """Return the server to use: the one PREFECT_API_URL names, or the embedded one, started when needed.
+
+    Parameters
+    ----------
+    say : is told, in a sentence, when a server is started.
 
     Raises
     ------
-    TransientError
-        If it does not answer in time.
-    UserError
-        If it refuses our credentials.
+    PrefectError
+        If it does not answer in time, or refuses our credentials.
     """
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return ensure()
+        return ensure(say)
     auth = os.environ.get("PREFECT_API_AUTH_STRING")
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         answer = _answer(url, auth)
         if answer in {401, 403} and not os.environ.get("PREFECT_API_KEY"):
-            raise UserError(f"PREFECT_API_URL {url}: it refuses the credentials; set PREFECT_API_AUTH_STRING")
+            raise PrefectError(
+                f"PREFECT_API_URL {url}: it refuses the credentials; set PREFECT_API_AUTH_STRING, {WITHOUT}"
+            )
         if answer == 404:
-            raise UserError(f"PREFECT_API_URL {url}: no Prefect API is there; the address ends in /api")
+            raise PrefectError(f"PREFECT_API_URL {url}: no Prefect API is there; the address ends in /api")
         if answer is not None and answer < 500:
             return Endpoint(url, auth, None)
         if time.monotonic() > deadline:
             said = "nothing answers" if answer is None else f"it answers {answer}"
-            raise TransientError(f"PREFECT_API_URL {url}: {said}; start that server, or unset the variable")
+            raise PrefectError(f"PREFECT_API_URL {url}: {said}; start that server, unset the variable, {WITHOUT}")
         time.sleep(0.5)
 
 
-def ensure() -> Endpoint:
+def ensure(say: Callable[[str], None] = say_nothing) -> Endpoint:
     """Return the embedded server, started when none lives; of two callers at once one starts it.
 
     Raises
     ------
-    TransientError
+    PrefectError
         If it does not answer in time; the message has the log's last lines.
     """
     state = StateFolder.of_user()
@@ -103,12 +117,12 @@ def ensure() -> Endpoint:
             child = None
         if child is None and not state.is_served():
             if not started:
+                say(STARTING)
                 child, started = _spawn(state), True
                 continue
-            raise TransientError(f"the Prefect server ended while it started; {state.log} ends so:\n{_tail(state.log)}")
+            raise PrefectError(_not_started("ended while it started", state.log))
         if time.monotonic() > deadline:
-            message = f"the Prefect server did not answer within {START_SECONDS:.0f} s; {state.log} ends so:\n"
-            raise TransientError(message + _tail(state.log))
+            raise PrefectError(_not_started(f"did not answer within {START_SECONDS:.0f} s", state.log))
         time.sleep(0.1)
 
 
@@ -200,6 +214,8 @@ def _opener(api_url: str) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener()
 
 
-def _tail(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    return "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+def _not_started(what: str, log: Path) -> str:
+    """Return the sentence, with the last lines of the server's log below it."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    tail = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
+    return f"the Prefect server {what}; mend what its log says, {WITHOUT}; {log} ends so:\n{tail}"

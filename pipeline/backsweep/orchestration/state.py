@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from backsweep.errors import UserError
+from backsweep.errors import PrefectError
 
 __all__ = ["ServerRecord", "StateFolder"]
 
@@ -48,7 +48,7 @@ class StateFolder:
 
         Raises
         ------
-        UserError
+        PrefectError
             If it cannot be made.
         """
         given, base = os.environ.get(VARIABLE), os.environ.get("XDG_STATE_HOME")
@@ -57,7 +57,7 @@ class StateFolder:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"the state folder {folder} cannot be made ({error}); set {VARIABLE} to another") from error
+            raise _unusable(folder, "made", error) from error
         return cls(folder)
 
     @property
@@ -89,7 +89,7 @@ class StateFolder:
 
         Raises
         ------
-        UserError
+        PrefectError
             If the folder cannot be written.
         """
         path = self.folder / "server.auth"
@@ -104,13 +104,21 @@ class StateFolder:
             draft.unlink()
             return path.read_text(encoding="ascii").strip()
         except OSError as error:
-            message = f"the state folder {self.folder} cannot be written ({error}); set {VARIABLE} to another"
-            raise UserError(message) from error
+            raise _unusable(self.folder, "written", error) from error
 
     def is_served(self) -> bool:
         """Whether a server lives."""
         with hold(self.lock, shared=True) as held:
             return not held
+
+
+def _unusable(folder: Path, what: str, error: OSError) -> PrefectError:
+    """Return the error of a folder that cannot be made or written."""
+    reason = error.strerror or str(error)
+    return PrefectError(
+        f"the state folder of the Prefect server, {folder}, cannot be {what} ({reason}); "
+        f"set {VARIABLE} to another, or run with --no-prefect"
+    )
 
 
 @contextlib.contextmanager
