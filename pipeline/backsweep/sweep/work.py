@@ -6,6 +6,7 @@ Weights and returns go from here to the store; only metrics, slice statistics an
 from __future__ import annotations
 
 import functools
+import resource
 import sys
 import time
 from collections import defaultdict
@@ -17,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from backsweep.arrays import Weights
+from backsweep.arrays import Float, Weights
 from backsweep.errors import InvariantError
-from backsweep.ports import Store
+from backsweep.ports import Store, UnitWriter
 from backsweep.solve.strategy import StrategyData
 from backsweep.solve.unit import Timer
 from backsweep.sweep.datasets import Dataset, open_dataset
@@ -42,6 +43,7 @@ __all__ = [
     "module_folders",
     "no_timer",
     "open_worker",
+    "peak_bytes",
     "read_weights",
     "simulation_record",
 ]
@@ -60,12 +62,14 @@ class BlockReport:
     records : id -> digest of the record of each unit it computed.
     solved_units : how many solve units it computed.
     seconds : (stage, estimator) -> seconds, for the heatmap.
+    peak_bytes : the most memory this process ever held.
     """
 
     simulations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     records: dict[str, str] = field(default_factory=dict)
     solved_units: int = 0
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ class Work:
             if folder not in sys.path:
                 sys.path.insert(0, folder)
         store, dataset = open_worker(self.store_opener, self.store_arguments, self.datasets[block.data])
-        return do_block(block, store, dataset)
+        with store.unit_writer() as writer:
+            return do_block(block, store, writer, dataset)
 
 
 @functools.lru_cache(maxsize=16)
@@ -100,7 +105,7 @@ def open_worker(opener: Callable[..., Store], arguments: tuple[Any, ...], digest
     return store, open_dataset(store, digest)
 
 
-def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
+def do_block(block: Block, store: Store, writer: UnitWriter, dataset: Dataset) -> BlockReport:
     """Compute what `block` misses: its units first, then the simulations of every solve that is complete."""
     report = BlockReport()
     seconds: dict[tuple[str, str], float] = defaultdict(float)
@@ -121,16 +126,31 @@ def do_block(block: Block, store: Store, dataset: Dataset) -> BlockReport:
             raise InvariantError(f"unit {solved.unit.id} has neither weights nor an error")
         computed[solved.unit.id] = outcome
         with timer("store", "weights"):
-            record = _solve_record(outcome, store)
-            report.records[solved.unit.id] = store.put_unit(solved.unit.id, record)
+            _, report.records[solved.unit.id] = writer.put(solved.unit.id, *_solve_record(outcome))
         report.solved_units += 1
     for judged in _judged(block, computed, store, data, timer):
+        identity = judged.simulation.id
         with timer("store", "returns"):
-            record = simulation_record(judged, store)
-            report.records[judged.simulation.id] = store.put_unit(judged.simulation.id, record)
-        report.simulations.append((judged.simulation.id, record))
+            record, report.records[identity] = writer.put(identity, *simulation_record(judged))
+        report.simulations.append((identity, record))
+    with timer("store", "returns"):
+        writer.finish()
     report.seconds = dict(seconds)
+    report.peak_bytes = peak_bytes()
     return report
+
+
+def peak_bytes() -> int:
+    """Return the most memory this process ever held, resident.
+
+    Where the kernel tells it of this program alone; what getrusage tells counts the parent's until the program began.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        found = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(found.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @contextmanager
@@ -158,20 +178,18 @@ def read_weights(task: SolveTask, store: Store, computed: Mapping[str, Weights |
     return join_weights(parts)
 
 
-def simulation_record(judged: Simulated, store: Store) -> dict[str, Any]:
-    """Store a simulation's series and return the unit record that describes it."""
+def simulation_record(judged: Simulated) -> tuple[dict[str, Any], dict[str, Float]]:
+    """Return the unit record that describes a simulation, and the series it will name."""
     record: dict[str, Any] = {
         "kind": "simulation",
         "status": judged.status,
         "failedWindows": judged.failed_windows,
-        "objects": {},
     }
     if judged.net is None or judged.slices is None:
-        return {**record, "error": judged.error}
-    record["objects"] = {"returns": store.put_array(judged.net)}
+        return {**record, "error": judged.error}, {}
     record["metrics"] = {name: _json_number(value) for name, value in judged.metrics.items()}
     record["slices"] = judged.slices.tolist()
-    return record
+    return record, {"returns": judged.net}
 
 
 def _judged(
@@ -210,17 +228,17 @@ def _simulations(
     return simulate_task(task, weights, block, data, timer)
 
 
-def _solve_record(outcome: Weights | str, store: Store) -> dict[str, Any]:
+def _solve_record(outcome: Weights | str) -> tuple[dict[str, Any], dict[str, Float]]:
     if isinstance(outcome, str):
-        return {"kind": "solve", "status": "failed", "error": outcome, "objects": {}}
+        return {"kind": "solve", "status": "failed", "error": outcome}, {}
     worst = outcome.certificate[np.isfinite(outcome.certificate)]
-    return {
+    record = {
         "kind": "solve",
         "status": "ok",
-        "objects": {"weights": store.put_array(np.column_stack([outcome.values, outcome.certificate]))},
         "worstCertificate": float(worst.max()) if len(worst) else None,
         "failures": {str(row): outcome.failures[row] for row in sorted(outcome.failures)},
     }
+    return record, {"weights": np.column_stack([outcome.values, outcome.certificate])}
 
 
 def _stored_part(unit_id: str, store: Store) -> Weights | str:
