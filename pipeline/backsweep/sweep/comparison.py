@@ -20,6 +20,7 @@ from backsweep.measure.metrics import measure
 from backsweep.measure.probabilistic_sharpe import probabilistic_sharpe
 from backsweep.simulate import net_returns, simulate
 from backsweep.solve.unit import solve_run
+from backsweep.sweep.parity import Parity, compare_engines
 from backsweep.sweep.parts import Ask, Part, Question, chunks_of
 from backsweep.sweep.procedure import Procedure, procedure_windows, run_procedure
 from backsweep.sweep.series import SweepSeries
@@ -60,6 +61,7 @@ class Comparison:
     holdout : of the winner and the yardstick, on rows that never rank: metric -> value.
     sensitivity : the base scenario first.
     scenarios : the values of the scenario axes, by number.
+    parity : native and each peer on the same solves; empty without peers.
     """
 
     ranking: Ranking
@@ -75,6 +77,7 @@ class Comparison:
     holdout_yardstick: dict[str, float]
     sensitivity: list[ScenarioResult]
     scenarios: list[dict[str, Any]]
+    parity: list[Parity]
 
 
 def compare(series: SweepSeries, rules: Rules, ask: Ask) -> Comparison:
@@ -114,6 +117,7 @@ def compare(series: SweepSeries, rules: Rules, ask: Ask) -> Comparison:
         holdout_yardstick=_metrics(series, yardstick[ranked:], ranked) if holdout else {},
         sensitivity=results,
         scenarios=scenarios,
+        parity=compare_engines(series),
     )
 
 

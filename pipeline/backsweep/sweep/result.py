@@ -13,6 +13,7 @@ import numpy as np
 from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
 from backsweep.sweep.comparison import Comparison
+from backsweep.sweep.parity import parity_result
 from backsweep.sweep.table import TrialTable
 
 __all__ = ["leaders_first", "plain_numbers", "result_part", "store_procedure"]
@@ -65,6 +66,8 @@ def result_part(
         "best": best,
         "luck": _luck(comparison),
     }
+    if comparison.parity:  # a sweep without peers says nothing of them
+        part["parity"] = parity_result(comparison.parity)
     return plain_numbers(part)  # type: ignore[no-any-return]  # a dict stays a dict
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backsweep.arrays import Dates, Float, Returns, Windows
+from backsweep.arrays import Dates, Float, Returns, Weights, Windows
 from backsweep.errors import InvariantError, SolveError
 from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
@@ -93,11 +93,18 @@ class SweepSeries:
         SolveError
             If its strategy raised, or it is a whole backtest: it has none.
         """
-        task = self.task_of(row)
-        weights = read_weights(task, self._store) if task.units else "a whole backtest has no target weights"
-        if isinstance(weights, str):
-            raise SolveError(weights)
-        return spread(weights, task.solve, len(self.plan.datasets[self.data_of(row)].symbols))
+        solve = self.task_of(row).solve
+        return spread(self.weights(row), solve, len(self.plan.datasets[self.data_of(row)].symbols))
+
+    def weights(self, row: int) -> Weights:
+        """Return a trial's weights over the columns of its solve, with their certificates and failed windows.
+
+        Raises
+        ------
+        SolveError
+            As `targets`.
+        """
+        return _read(self.task_of(row), self._store)
 
     def holding(self, row: int) -> Holding:
         """Return how a trial's weights are held."""
@@ -123,10 +130,15 @@ def read_book(holding: Holding, returns: Returns, store: Store) -> Book:
         If their strategy raised, or it is a whole backtest: it has none.
     """
     task, windows, rule = holding.task, holding.windows, holding.rebalance
-    weights = read_weights(task, store) if task.units else "a whole backtest has no target weights"
-    if isinstance(weights, str):
-        raise SolveError(weights)
+    weights = _read(task, store)
     targets = spread(weights, task.solve, len(returns.symbols))
     path = simulate(targets, windows, returns, rule, "hold")
     held = positions(targets, windows, returns, rule, "hold")
     return Book(targets, path, held[windows.test_stop - 1 - windows.test_start[0]])
+
+
+def _read(task: SolveTask, store: Store) -> Weights:
+    weights = read_weights(task, store) if task.units else "a whole backtest has no target weights"
+    if isinstance(weights, str):
+        raise SolveError(weights)
+    return weights

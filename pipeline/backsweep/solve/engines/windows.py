@@ -16,10 +16,13 @@ from backsweep.units import Solve
 __all__ = ["ENGINES", "import_engine", "solve_windows"]
 
 ENGINES = {
-    "skfolio": ("skfolio", "backsweep.solve.engines.skfolio_models"),
-    "pyportfolioopt": ("pypfopt", "backsweep.solve.engines.pyportfolioopt_models"),
+    "skfolio": (
+        "backsweep.solve.engines.skfolio_models",
+        ("skfolio.optimization", "skfolio.cluster", "skfolio.moments", "skfolio.prior"),
+    ),
+    "pyportfolioopt": ("backsweep.solve.engines.pyportfolioopt_models", ("pypfopt",)),
 }
-"""Engine -> its module, and ours that asks it."""
+"""Engine -> our module that asks it, and what of its own is imported, so that no window pays for that."""
 
 BUDGET_ERROR = 1e-3  # a sum of weights further from 1 than this is no fully invested portfolio
 LONGEST_REASON = 200
@@ -41,10 +44,11 @@ def import_engine(solve: Solve) -> Fit:
     if solve.engine not in ENGINES:
         raise InvariantError(f"there is no engine {solve.engine}")
     check_versions(solve.engine, solve.versions)
-    theirs, ours = ENGINES[solve.engine]
+    ours, theirs = ENGINES[solve.engine]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what a peer's imports warn of is its own affair
-        importlib.import_module(theirs)
+        for name in theirs:
+            importlib.import_module(name)
     fit: Fit = importlib.import_module(ours).fit
     return fit
 
