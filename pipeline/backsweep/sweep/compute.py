@@ -33,8 +33,10 @@ class Computed:
 
     Attributes
     ----------
-    records : unit id -> digest of its record, of the units computed now.
+    records : unit id -> digest of its record, of the units computed now and of the stored simulations read.
+    fresh : ids of the units computed now.
     seconds : (stage, estimator) -> seconds summed over all processes.
+    peak_bytes : the most memory a process that computed ever held.
     """
 
     blocks: int = 0
@@ -42,7 +44,26 @@ class Computed:
     simulations: int = 0
     cached_trials: int = 0
     records: dict[str, str] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
     seconds: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    peak_bytes: int = 0
+
+    @classmethod
+    def joined(cls, parts: Sequence[Computed]) -> Computed:
+        """Return what computing several plans, one after the other, took together."""
+        joined = cls(
+            blocks=sum(part.blocks for part in parts),
+            solve_units=sum(part.solve_units for part in parts),
+            simulations=sum(part.simulations for part in parts),
+            cached_trials=sum(part.cached_trials for part in parts),
+            fresh=set().union(*(part.fresh for part in parts)),
+            peak_bytes=max((part.peak_bytes for part in parts), default=0),
+        )
+        for part in parts:
+            joined.records.update(part.records)
+            for cell, seconds in part.seconds.items():
+                joined.seconds[cell] += seconds
+        return joined
 
 
 def compute(
@@ -65,8 +86,10 @@ def compute(
     for row, identity in enumerate(plan.simulation_ids):
         rows[identity].append(row)
     computed = Computed(blocks=sum(len(blocks) for blocks in phases))
-    for identity in plan.present.intersection(rows):
-        _fill(table, rows[identity], _record(store, identity))
+    stored = sorted(plan.present.intersection(rows))
+    for identity, record, digest in store.get_units(stored):
+        _fill(table, rows[identity], record)
+        computed.records[identity] = digest
         computed.cached_trials += len(rows[identity])
     done = computed.cached_trials
     observe(Progress(done, len(table), computed.cached_trials, table.failed))
@@ -78,22 +101,18 @@ def compute(
                 done += len(rows[identity])
             computed.solve_units += report.solved_units
             computed.records.update(report.records)
+            computed.fresh.update(report.records)
+            computed.peak_bytes = max(computed.peak_bytes, report.peak_bytes)
             computed.simulations += len(report.simulations)
             for cell, seconds in report.seconds.items():
                 computed.seconds[cell] += seconds
             observe(Progress(done, len(table), computed.cached_trials, table.failed))
     if not table.finished.all():
-        raise InvariantError(f"{len(table) - int(table.finished.sum())} trials were neither computed nor cached")
+        left = len(table) - int(table.finished.sum())
+        raise InvariantError(f"{left} trials were neither computed nor found in the store, which had them before")
     return table, computed
 
 
 def _fill(table: TrialTable, rows: Sequence[int], record: dict[str, Any]) -> None:
     for row in rows:
         table.fill(row, record)
-
-
-def _record(store: Store, identity: str) -> dict[str, Any]:
-    record = store.get_unit(identity)
-    if record is None:
-        raise InvariantError(f"unit {identity} was in the store when the sweep was planned and is gone")
-    return record
