@@ -21,7 +21,7 @@ from backsweep.ports import ManifestKey, Versioned
 from backsweep.stores.atomic import create, replace
 from backsweep.stores.collection import REFRESH_SECONDS, StoredFile
 from backsweep.stores.folder import StoreFolder, locked
-from backsweep.stores.layout import DIGEST
+from backsweep.stores.layout import DIGEST, logs_name
 from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
 from backsweep.stores.records import read_record, write_record
@@ -233,6 +233,33 @@ class FileStore:
         with self._at.reading():
             for path in sorted((self.folder / "sweeps").glob("*/*/*/manifest.json")):
                 yield ManifestKey(*path.parts[-4:-1]), path.read_bytes()
+
+    # Logs
+
+    def put_log(self, key: ManifestKey, name: str, data: bytes) -> None:
+        """Write one of a sweep's logs, over the one of that name."""
+        target = self.folder / logs_name(key, name)
+        with self._at.writing():
+            replace(target, [data], self._at.temporary)
+
+    def log_names(self, key: ManifestKey) -> list[str]:
+        """Return the names of a sweep's logs, sorted."""
+        folder = self.folder / logs_name(key)
+        with self._at.reading():
+            return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    def get_log(self, key: ManifestKey, name: str) -> bytes:
+        """Return one of a sweep's logs.
+
+        Raises
+        ------
+        MissingObjectError
+        """
+        with self._at.reading():
+            try:
+                return (self.folder / logs_name(key, name)).read_bytes()
+            except FileNotFoundError:
+                raise MissingObjectError(f"there is no log {name} of {key.name} in {self.uri}") from None
 
     # What the ledger keeps
 

@@ -26,6 +26,7 @@ __all__ = [
     "FORMAT_NAME",
     "check_format",
     "lineage_name",
+    "logs_name",
     "object_name",
     "sweep_name",
     "unit_name",
@@ -58,6 +59,13 @@ def sweep_name(key: ManifestKey) -> str:
         if not NAME.fullmatch(part):
             raise StoreError(f"{part!r} cannot be part of a manifest's place; letters, digits, '.', '_', '-' can")
     return f"sweeps/{key.namespace}/{key.name}/{key.spec_digest}"
+
+
+def logs_name(key: ManifestKey, log: str = "") -> str:
+    """Return where a sweep's logs stand, or one of them."""
+    if log and not NAME.fullmatch(log):
+        raise StoreError(f"{log!r} cannot be a log's name; letters, digits, '.', '_' and '-' can")
+    return f"{sweep_name(key)}/logs/{log}"
 
 
 def lineage_name(lineage: str) -> str:

@@ -23,6 +23,7 @@ from backsweep.stores.layout import (
     FORMAT_NAME,
     check_format,
     lineage_name,
+    logs_name,
     object_name,
     sweep_name,
     unit_name,
@@ -243,6 +244,29 @@ class S3Store:
         places = [parts for parts in listed if len(parts) == 5 and parts[-1] == "manifest.json"]
         for parts, data in zip(places, self._read_all("/".join(parts) for parts in places), strict=True):
             yield ManifestKey(*parts[1:4]), data
+
+    # Logs
+
+    def put_log(self, key: ManifestKey, name: str, data: bytes) -> None:
+        """Write one of a sweep's logs, over the one of that name."""
+        self._make()
+        self._bucket.put(logs_name(key, name), data, {}, sha256=hashlib.sha256(data).digest())
+
+    def log_names(self, key: ManifestKey) -> list[str]:
+        """Return the names of a sweep's logs, sorted."""
+        return sorted(each.name for each in self._bucket.list(logs_name(key))) if self._exists() else []
+
+    def get_log(self, key: ManifestKey, name: str) -> bytes:
+        """Return one of a sweep's logs.
+
+        Raises
+        ------
+        MissingObjectError
+        """
+        found = self._bucket.get(logs_name(key, name)) if self._exists() else None
+        if found is None:
+            raise MissingObjectError(f"there is no log {name} of {key.name} in {self.uri}")
+        return found[0]
 
     # What the ledger keeps
 
