@@ -49,8 +49,6 @@ def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
             yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
     if spec.cluster is not None and spec.cluster.existing is None:
         yield f"spec.cluster: {NOT_BUILT}: {MAKES}"
-    if spec.sampling.method == "search":
-        yield f"spec.sampling.method: search {NOT_BUILT}; write grid, random or sobol"
     for index, engine in enumerate(spec.axes.engine):
         if engine != NATIVE and engine not in PEERS:
             yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write {one_of([NATIVE, *PEERS])}"

@@ -66,15 +66,28 @@ class SearchSpace:
         SpecError
             If the axes have no such point.
         """
+        block, items = self._match(values)
+        mask = active_mask(self._excluded, block)
+        for item in items:
+            mask &= item.mask
+        return None if mask & self._complete else Point(tuple(block.values), items, mask)
+
+    def block(self, values: Values) -> Block:
+        """Return the first block that has a point with these values.
+
+        Raises
+        ------
+        SpecError
+            If none has.
+        """
+        return self._match(values)[0]
+
+    def _match(self, values: Values) -> tuple[Block, tuple[Item, ...]]:
         spelled = {axis: canonical_json(value) for axis, value in values.items()}
         for block, items in zip(self.blocks, self._items, strict=True):
             found = self._found(block, items, values, spelled)
-            if found is None:
-                continue
-            mask = active_mask(self._excluded, block)
-            for item in found:
-                mask &= item.mask
-            return None if mask & self._complete else Point(tuple(block.values), found, mask)
+            if found is not None:
+                return block, found
         raise SpecError(f"spec.axes: {canonical_json(values).decode()} is no point of these axes")
 
     def _listed(self, axis: str, column: tuple[Any, ...]) -> dict[bytes, Item]:

@@ -35,6 +35,7 @@ BUILT = [
     "data: [{uri: 's3://bucket/prices.parquet'}, {uri: 'store://prices@0123abcd', universe: 'store://members'}]",
     "axes: {profile: [hrp], engine: [native, skfolio, pyportfolioopt]}",
     "sampling: {method: random, count: 1}",
+    "sampling: {method: search, count: 8}",
     "validation: {holdout: 252}",
 ]
 LEAVE = "is not built in this release: sweeps run on this machine; leave it out"
@@ -100,13 +101,6 @@ def test_what_is_not_built_is_refused_by_name(section: str, problems: list[str])
         refuse_unbuilt(read_document(document))
     assert list(refused.value.problems) == problems
     assert validate(document, "local") == problems
-
-
-def test_a_search_is_refused() -> None:
-    document = text("axes: {profile: [hrp], lookback: {low: 21, high: 504}}", "sampling: {method: search, count: 8}")
-    assert validate(document) == [
-        "spec.sampling.method: search is not built in this release; write grid, random or sobol"
-    ]
 
 
 def test_a_normal_form_asks_for_nothing_that_is_not_built() -> None:

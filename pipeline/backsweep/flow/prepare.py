@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from backsweep.flow.placement import Place, choose_place
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward
 from backsweep.ports import ManifestKey, Store
+from backsweep.search.optimiser import optimiser_version
 from backsweep.settings import numeric_environment
 from backsweep.solve.engines.versions import engine_versions
 from backsweep.sources.code import code_digest
@@ -26,8 +27,9 @@ from backsweep_api.documents import document_from_tree, read_document_tree
 from backsweep_api.identity import spec_digest
 from backsweep_api.not_built import refuse_unbuilt
 from backsweep_api.overrides import apply_set
+from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.spec.document import BacktestSweep
-from backsweep_api.trials import Trial, distinct_trials, longest_lookback
+from backsweep_api.trials import Trial, count_trials, distinct_trials, longest_lookback
 
 __all__ = ["LOCAL_STORE", "Prepared", "StageTimes", "plan_sweep", "plan_trials", "prepare", "read_sweep"]
 
@@ -58,6 +60,8 @@ class Prepared:
     spec : the normalised spec.
     references : digest of each data set's object in the store.
     strategy : what the plan needs to know of spec.strategy; None without one.
+    rounds : of a search, the points of each round that the plan is of: of the first one when it is prepared, of all
+        when it is computed. Empty for any other sweep.
     """
 
     document: BacktestSweep
@@ -70,6 +74,7 @@ class Prepared:
     strategy: dict[str, Any] | None
     plan: SweepPlan
     times: StageTimes
+    rounds: tuple[Sequence[Values], ...] = ()
 
     @property
     def key(self) -> ManifestKey:
@@ -79,12 +84,26 @@ class Prepared:
     @property
     def place(self) -> Place:
         """Where what the store lacks is computed."""
-        return choose_place(self.spec, self.serial_tasks, self.plan.predicted_seconds())
+        return choose_place(self.spec, self.serial_tasks, self.predicted_seconds)
 
     @property
     def serial_tasks(self) -> int:
-        """How many distinct trials the store lacks."""
-        return sum(identity not in self.plan.present for identity in self.plan.simulation_ids)
+        """How many distinct trials the store lacks; of a search at most, in all its rounds."""
+        return sum(identity not in self.plan.present for identity in self.plan.simulation_ids) + self._later_trials
+
+    @property
+    def predicted_seconds(self) -> float:
+        """The predicted time of one core for them; a trial of a later round is taken to cost what one of these does."""
+        seconds = self.plan.predicted_seconds()
+        if self._later_trials:
+            first = replace(self.plan, present=set()).predicted_seconds()
+            seconds += first * self._later_trials / len(self.plan.trials)
+        return seconds
+
+    @property
+    def _later_trials(self) -> int:
+        """How many trials the rounds after the planned one can have at most; 0 of what is no search."""
+        return max(count_trials(self.document) - len(self.plan.trials), 0) if len(self.rounds) == 1 else 0
 
     @property
     def ledger(self) -> Ledger:
@@ -117,6 +136,7 @@ def prepare(document: BacktestSweep, folder: Path) -> Prepared:
     """
     times = StageTimes()
     spec = document.normalised()["spec"]
+    rounds = _first_round(document)
     address = _store_address(spec)
     store = open_store(*address)
     store.probe()
@@ -124,7 +144,7 @@ def prepare(document: BacktestSweep, folder: Path) -> Prepared:
     references = times.time("store data", lambda: tuple(put_dataset(store, dataset) for dataset in datasets))
     strategy = _strategy(spec, folder, datasets)
     plan = times.time("plan", lambda: plan_sweep(document, strategy, datasets, store))
-    return Prepared(document, spec, folder, address, store, datasets, references, strategy, plan, times)
+    return Prepared(document, spec, folder, address, store, datasets, references, strategy, plan, times, rounds)
 
 
 def plan_sweep(
@@ -187,6 +207,22 @@ def plan_trials(
     )
     returns = [dataset.returns for dataset in datasets]
     return make_plan(trials, returns, data_index, options, store.present_units)
+
+
+def _first_round(document: BacktestSweep) -> tuple[Sequence[Values], ...]:
+    """Return the first round of a search; nothing for any other sweep.
+
+    Raises
+    ------
+    UserError
+        If there are later rounds, and what proposes them is not installed.
+    """
+    if document.spec.sampling.method != "search":
+        return ()
+    space = SearchSpace(document)
+    if space.rounds > 1:
+        optimiser_version()
+    return (space.first_round(),)
 
 
 def _dataset(entry: Mapping[str, Any], folder: Path) -> Dataset:

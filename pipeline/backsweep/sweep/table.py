@@ -38,6 +38,21 @@ class TrialTable:
         self.slices: Float = np.zeros((count, SLICES, 3))
         self.failed = 0
 
+    @classmethod
+    def joined(cls, tables: Sequence[TrialTable]) -> TrialTable:
+        """Return one table of the rows of several, in their order."""
+        joined = cls([trial for table in tables for trial in table.trials])
+        joined.status = [status for table in tables for status in table.status]
+        joined.error = [error for table in tables for error in table.error]
+        joined.returns = [digest for table in tables for digest in table.returns]
+        joined.failed_windows = np.concatenate([table.failed_windows for table in tables])
+        joined.metrics = {
+            name: np.concatenate([table.metrics[name] for table in tables]) for name in tables[0].metrics
+        }
+        joined.slices = np.concatenate([table.slices for table in tables])
+        joined.failed = sum(table.failed for table in tables)
+        return joined
+
     def __len__(self) -> int:
         return len(self.trials)
 
