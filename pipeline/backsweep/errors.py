@@ -23,6 +23,7 @@ __all__ = [
     "PrefectError",
     "SolveError",
     "SpecError",
+    "StepError",
     "StoreError",
     "StrategyError",
     "TransientError",
@@ -60,6 +61,12 @@ class PrefectError(UserError):
     """The Prefect server to use cannot be started or reached, or refuses us; a run without it is one flag away."""
 
     reason = "PrefectUnavailable"
+
+
+class StepError(UserError):
+    """A step of a pipeline failed: its script or function ended badly, took too long, or did not write its outputs."""
+
+    reason = "StepFailed"
 
 
 class VerificationError(UserError):

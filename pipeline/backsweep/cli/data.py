@@ -112,7 +112,9 @@ def _show(options: argparse.Namespace) -> int:
     ]
     sys.stdout.write(f"{found.name}\n" + "".join(f"  {name:<14} {value}\n" for name, value in lines))
     sys.stdout.write("\nVersions, the newest first:\n")
-    cells = [[str(each.number), each.version[:16], _when(dataclasses.asdict(each)), each.source] for each in reversed(log)]
+    cells = [
+        [str(each.number), each.version[:16], _when(dataclasses.asdict(each)), each.source] for each in reversed(log)
+    ]
     sys.stdout.write(format_table(["", "version", "imported", "from"], cells))
     return 0
 

@@ -39,12 +39,13 @@ class Imported:
     sent_bytes: int
 
 
-def import_data(store: VersionedStore, folder: Path, name: str, at: str) -> Imported:
+def import_data(store: VersionedStore, folder: Path, name: str, at: str, source: str | None = None) -> Imported:
     """Check a folder of Parquet files, store them, and make them the newest version of `name`.
 
     Parameters
     ----------
     at : ISO time of the import.
+    source : where it came from, for people; the folder unless given.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def import_data(store: VersionedStore, folder: Path, name: str, at: str) -> Impo
         "files": [asdict(part) for part in found.parts],
         "objects": {part.path: part.sha256 for part in found.parts},
     }
-    entry = DataVersion(name, found.version, 0, at, str(folder.absolute()))
+    entry = DataVersion(name, found.version, 0, at, source or str(folder.absolute()))
     return _add(store, entry, record, read)
 
 
