@@ -93,14 +93,14 @@ def _fill(draft: Path, contents: FolderContents, series: SweepSeries) -> None:
     table = series.table
     # One data set's days are no other's: the series of the base data set share an index, so only they share a file.
     base = [row for row in contents.rows if series.data_of(row) == 0][:MOST_SERIES]
-    write_returns(
-        draft / "returns.parquet", series.test_dates(0), {table.trials[row].id: series.net(row) for row in base}
-    )
+    ids = [table.trials[row].id for row in base]
+    write_returns(draft / "returns.parquet", series.test_dates(0), dict(zip(ids, series.nets(base), strict=True)))
     weights = draft / "weights"
     weights.mkdir()
+    solves: dict[str, int] = {}  # the leader of each
     for row in contents.rows[:MOST_SERIES]:
-        path = weights / f"{table.trials[row].solve}.parquet"
-        if path.exists() or not series.task_of(row).units:
-            continue
+        if series.task_of(row).units:
+            solves.setdefault(table.trials[row].solve, row)
+    for (solve, row), targets in zip(solves.items(), series.many_targets(list(solves.values())), strict=True):
         returns, windows = series.plan.datasets[series.data_of(row)], series.windows_of(row)
-        write_weights(path, returns.dates[windows.test_start], returns.symbols, series.targets(row))
+        write_weights(weights / f"{solve}.parquet", returns.dates[windows.test_start], returns.symbols, targets)

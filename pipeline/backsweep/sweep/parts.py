@@ -115,7 +115,7 @@ def ask_here(store: Store, returns: Returns) -> Ask:
 
 def answer(chunk: Chunk, question: Question, store: Store, returns: Returns) -> Part:
     """Return the part of a chunk whose trials ran on `returns`."""
-    nets = np.stack([store.open_array(digest)[: question.ranked] for digest in chunk.nets])
+    nets = np.stack([array[: question.ranked] for array in store.open_arrays(chunk.nets)])
     gross, traded = nets, np.broadcast_to(0.0, nets.shape)
     if chunk.holdings:
         paths = [read_book(holding, returns, store).path for holding in chunk.holdings]

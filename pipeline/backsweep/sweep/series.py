@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from backsweep.arrays import Dates, Float, Returns, Weights, Windows
@@ -10,7 +11,7 @@ from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
 from backsweep.simulate import Path, positions, simulate
 from backsweep.sweep.table import TrialTable
-from backsweep.sweep.work import read_weights
+from backsweep.sweep.work import read_many_weights, read_weights
 from backsweep.trial import spread
 from backsweep.units import Rebalance, SolveTask
 
@@ -55,6 +56,10 @@ class SweepSeries:
         series: Float = self._store.open_array(self.table.returns[row])
         return series
 
+    def nets(self, rows: Sequence[int]) -> Iterator[Float]:
+        """Yield the net returns of the trials in `rows`, as `net` does; the next may be on their way already."""
+        return self._store.open_arrays(self.table.returns[row] for row in rows)
+
     def stored_net(self, row: int) -> str:
         """Return the digest of the stored net returns of the trial in `row`."""
         digest = self.table.returns[row]
@@ -95,6 +100,18 @@ class SweepSeries:
         """
         solve = self.task_of(row).solve
         return spread(self.weights(row), solve, len(self.plan.datasets[self.data_of(row)].symbols))
+
+    def many_targets(self, rows: Sequence[int]) -> Iterator[Float]:
+        """Yield the target weights of trials that have solves; the next may be on their way already.
+
+        Raises
+        ------
+        SolveError
+            As `targets`.
+        """
+        tasks = [self.task_of(row) for row in rows]
+        for row, task, weights in zip(rows, tasks, read_many_weights(tasks, self._store), strict=True):
+            yield spread(_known(weights), task.solve, len(self.plan.datasets[self.data_of(row)].symbols))
 
     def weights(self, row: int) -> Weights:
         """Return a trial's weights over the columns of its solve, with their certificates and failed windows.
@@ -138,7 +155,11 @@ def read_book(holding: Holding, returns: Returns, store: Store) -> Book:
 
 
 def _read(task: SolveTask, store: Store) -> Weights:
-    weights = read_weights(task, store) if task.units else "a whole backtest has no target weights"
+    return _known(read_weights(task, store) if task.units else "a whole backtest has no target weights")
+
+
+def _known(weights: Weights | str) -> Weights:
+    """Return the weights of a solve, or raise why there are none."""
     if isinstance(weights, str):
         raise SolveError(weights)
     return weights

@@ -44,6 +44,7 @@ __all__ = [
     "no_timer",
     "open_worker",
     "peak_bytes",
+    "read_many_weights",
     "read_weights",
     "simulation_record",
 ]
@@ -167,15 +168,32 @@ def read_weights(task: SolveTask, store: Store, computed: Mapping[str, Weights |
     InvariantError
         If a unit is neither stored nor in `computed`.
     """
-    parts: list[Weights] = []
-    for unit in task.units:
-        part = (computed or {}).get(unit.id)
-        if part is None:
-            part = _stored_part(unit.id, store)
+    known = computed or {}
+    stored = _stored_parts([unit.id for unit in task.units if unit.id not in known], store)
+    return _join([known[unit.id] if unit.id in known else next(stored) for unit in task.units])
+
+
+def read_many_weights(tasks: Sequence[SolveTask], store: Store) -> Iterator[Weights | str]:
+    """Yield the weights of solves as `read_weights` does; those that come next may be on their way already.
+
+    Raises
+    ------
+    InvariantError
+        If a unit is not stored.
+    """
+    parts = _stored_parts([unit.id for task in tasks for unit in task.units], store)
+    for task in tasks:
+        yield _join([next(parts) for _ in task.units])
+
+
+def _join(parts: Sequence[Weights | str]) -> Weights | str:
+    """Return the parts of a solve as one, or the first error among them."""
+    joined: list[Weights] = []
+    for part in parts:
         if isinstance(part, str):
             return part
-        parts.append(part)
-    return join_weights(parts)
+        joined.append(part)
+    return join_weights(joined)
 
 
 def simulation_record(judged: Simulated) -> tuple[dict[str, Any], dict[str, Float]]:
@@ -241,15 +259,21 @@ def _solve_record(outcome: Weights | str) -> tuple[dict[str, Any], dict[str, Flo
     return record, {"weights": np.column_stack([outcome.values, outcome.certificate])}
 
 
-def _stored_part(unit_id: str, store: Store) -> Weights | str:
-    record = store.get_unit(unit_id)
-    if record is None:
-        raise InvariantError(f"unit {unit_id} should be stored by now and is not")
-    if record["status"] == "failed":
-        return str(record["error"])
-    stored = store.open_array(record["objects"]["weights"])  # (B, n + 1): the last column is the certificate
-    failures = {int(row): reason for row, reason in record["failures"].items()}
-    return Weights(stored[:, :-1], stored[:, -1], failures)
+def _stored_parts(unit_ids: Sequence[str], store: Store) -> Iterator[Weights | str]:
+    """Yield what is stored of units, in their order; records are small and read first, then arrays one by one."""
+    records = {unit_id: record for unit_id, record, _ in store.get_units(dict.fromkeys(unit_ids))}
+    missing = next((unit_id for unit_id in unit_ids if unit_id not in records), None)
+    if missing is not None:
+        raise InvariantError(f"unit {missing} should be stored by now and is not")
+    asked = [records[unit_id] for unit_id in unit_ids]
+    arrays = store.open_arrays(record["objects"]["weights"] for record in asked if record["status"] != "failed")
+    for record in asked:
+        if record["status"] == "failed":
+            yield str(record["error"])
+        else:
+            stored = next(arrays)  # (B, n + 1): the last column is the certificate
+            failures = {int(row): reason for row, reason in record["failures"].items()}
+            yield Weights(stored[:, :-1], stored[:, -1], failures)
 
 
 def _json_number(value: float) -> float | None:
