@@ -18,7 +18,7 @@ from backsweep.cli.tables import print_plan, print_summary
 if TYPE_CHECKING:
     from backsweep.flow import Finished, Listener, Prepared, Request
 
-__all__ = ["plan", "run"]
+__all__ = ["listener_of", "plan", "run", "run_bare", "run_with_prefect", "tell"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,13 +32,24 @@ def run(options: argparse.Namespace) -> int:
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
     request = flow.Request(document, folder_of(options.file), output, started)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
-        listener = flow.Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
-        execute = _run_with_prefect if wants_prefect(options, progress.say) else _run_bare
-        finished = execute(request, listener)
+        execute = run_with_prefect if wants_prefect(options, progress.say) else run_bare
+        finished = execute(request, listener_of(progress))
+    return tell(finished, as_json=options.json)
+
+
+def listener_of(progress: ProgressBar) -> Listener:
+    """Return who tells a person of the plan and the progress."""
+    from backsweep import flow
+
+    return flow.Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
+
+
+def tell(finished: Finished, *, as_json: bool) -> int:
+    """Print what a sweep came to; return the exit code."""
     prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
-    if options.json:
+    if as_json:
         json.dump(_as_json(finished), sys.stdout, indent=1)
         sys.stdout.write("\n")
     else:
@@ -52,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_bare(request: Request, listener: Listener) -> Finished:
+def run_bare(request: Request, listener: Listener) -> Finished:
     """Run the stages one after the other."""
     from backsweep import flow
 
@@ -60,17 +71,17 @@ def _run_bare(request: Request, listener: Listener) -> Finished:
         return stages.complete(flow.run_plainly, listener.progress)
 
 
-def _run_with_prefect(request: Request, listener: Listener) -> Finished:
+def run_with_prefect(request: Request, listener: Listener) -> Finished:
     """Run the stages as a Prefect flow."""
-    from backsweep.orchestration import run_with_prefect
+    from backsweep import orchestration
 
-    return run_with_prefect(request, listener)
+    return orchestration.run_with_prefect(request, listener)
 
 
 def plan(options: argparse.Namespace) -> int:
     """Print what a sweep would compute, and what the store already has."""
     from backsweep import flow
-    from backsweep_api.trials import dead_axes
+    from backsweep_api.trials import dead_axes, engines_without
 
     document = flow.read_sweep(read_text(options.file), options.sets)
     prepared = flow.prepare(document, folder_of(options.file))
@@ -85,7 +96,9 @@ def plan(options: argparse.Namespace) -> int:
         "deadAxes": [
             {"profile": item.profile, "axis": item.axis, "reason": item.reason} for item in dead_axes(document)
         ],
+        "notMade": [gap.reason for gap in engines_without(document)],
         "store": prepared.store.uri,
+        **_search(prepared),
     }
     if options.json:
         json.dump(described, sys.stdout, indent=1)
@@ -97,17 +110,27 @@ def plan(options: argparse.Namespace) -> int:
 
 def _opening(prepared: Prepared) -> str:
     counts = prepared.plan.counts()
-    seconds = prepared.plan.predicted_seconds()
+    seconds = prepared.predicted_seconds
     cached = f", {counts['trialsCached']:,} of them in the store" if counts["trialsCached"] else ""
     place = prepared.place
     slower = place.is_ray != (place.faster == "ray")
+    rounds = prepared.spec["sampling"].get("rounds", 1)
+    most = f"at most {prepared.most_trials:,} trials in {rounds:,} rounds; round 1 has " if prepared.rounds else ""
     return (
-        f"{prepared.document.metadata.name}: {counts['trials']:,} trials{cached}, "
+        f"{prepared.document.metadata.name}: {most}{counts['trials']:,} trials{cached}, "
         f"{counts['solves']:,} distinct solves, "
         f"{counts['windows']:,} windows each"
         + (f"; predicted {seconds:.1f} s on one core; {place.where}" if seconds else "; nothing to compute")
         + (f"; {place.times}" if slower and seconds else "")
     )
+
+
+def _search(prepared: Prepared) -> dict[str, Any]:
+    """Return what is known of a search before it runs; nothing of any other sweep."""
+    if not prepared.rounds:
+        return {}
+    most = {"mostTrials": prepared.most_trials, "predictedSeconds": round(prepared.predicted_seconds, 3)}
+    return {"search": {"rounds": prepared.spec["sampling"]["rounds"], **most}}
 
 
 def _as_json(finished: Finished) -> dict[str, Any]:

@@ -28,7 +28,9 @@ def print_summary(finished: Finished, stream: TextIO) -> None:
         for leader in summary["leaders"][:SHOWN_LEADERS]
     ]
     stream.write(format_table(["", "trial", *summary["axes"], *metrics], rows))
+    _print_search(summary, stream)
     _print_scenarios(summary, stream)
+    _print_parity(summary, stream)
     _print_failures(summary, stream)
     stream.write("\nIs the winner luck?\n")
     for sentence in summary["verdict"]:
@@ -58,10 +60,18 @@ def print_plan(described: Mapping[str, Any], stream: TextIO) -> None:
         ("store", str(described["store"])),
     ]
     stream.write(f"{described['name']}  (spec {described['specDigest'][:16]})\n")
+    if "search" in described:
+        search = described["search"]
+        stream.write(
+            f"  search           at most {search['mostTrials']:,} trials in {search['rounds']:,} rounds, about "
+            f"{search['predictedSeconds']:.1f} s on one core; below is round 1, the others depend on results\n"
+        )
     for name, value in lines:
         stream.write(f"  {name:<16} {value}\n")
     for dead in described["deadAxes"]:
         stream.write(f"  dead axis        {dead['reason']}\n")
+    for reason in described["notMade"]:
+        stream.write(f"  engine           {reason}\n")
 
 
 def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -79,6 +89,17 @@ def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (headers, *rows)
     ]
     return "".join(f"  {line}\n" for line in lines)
+
+
+def _print_search(summary: Mapping[str, Any], stream: TextIO) -> None:
+    if "search" not in summary:
+        return
+    search, metric = summary["search"], summary["objective"]
+    found = " ".join(_number(metric, each["best"]) for each in search["rounds"])
+    points = sum(each["points"] for each in search["rounds"])
+    asked = f"of {search['roundsAsked']}: all points of the axes are tried" if search["exhausted"] else "in all"
+    sentence = f"{points:,} points in {len(search['rounds'])} rounds {asked}; best {metric} after each: {found}"
+    stream.write(f"\nSearch: {textwrap.fill(sentence, WIDTH)}\n")
 
 
 def _print_scenarios(summary: Mapping[str, Any], stream: TextIO) -> None:
@@ -101,12 +122,36 @@ def _print_scenarios(summary: Mapping[str, Any], stream: TextIO) -> None:
     stream.write(format_table(headers, rows))
 
 
+def _print_parity(summary: Mapping[str, Any], stream: TextIO) -> None:
+    """Print what the same solves gave by native and by each peer."""
+    parity = summary["parity"]
+    if parity:
+        stream.write(
+            "\nEngines against native (largest difference of a weight in a window; residual 0 is the optimum):\n"
+        )
+        rows = [
+            [row["engine"], *row["axes"].values(), f"{row['windows']:,}"]
+            + [_small(row[name]) for name in ("median", "worst", "certificate", "peerCertificate")]
+            + [f"{row['failedWindows']:,}", f"{row['peerFailedWindows']:,}"]
+            + ["-" if row["timeRatio"] is None else f"{row['timeRatio']:,.0f}", row["note"] or ""]
+            for row in parity["rows"]
+        ]
+        headers = ["engine", *parity["axes"], "windows", "median", "worst", "native's residual", "its", "native failed"]
+        stream.write(format_table([*headers, "its", "times slower", "does otherwise"], rows))
+    for sentence in summary["notMade"]:
+        stream.write(f"  {sentence}\n")
+
+
 def _print_failures(summary: Mapping[str, Any], stream: TextIO) -> None:
     if not summary["failures"]:
         return
     stream.write(f"\n{summary['trials']['failed']:,} trials failed, among them:\n")
     for failure in summary["failures"][:5]:
         stream.write(f"  {failure['trial']}  {failure['error']}\n")
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
 def _number(name: str, value: float | None) -> str:
@@ -116,4 +161,5 @@ def _number(name: str, value: float | None) -> str:
 
 
 def _looks_numeric(cell: str) -> bool:
-    return cell == "-" or cell.rstrip("%").replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+    plain = cell.rstrip("%").replace("e-", "").replace(".", "", 1).replace("-", "", 1).replace(",", "")
+    return cell == "-" or plain.isdigit()

@@ -10,6 +10,8 @@ from typing import Any
 
 from backsweep.errors import DataError, SpecError
 from backsweep.flow.placement import Place, choose_place
+from backsweep.flow.step_attempt import StepDone
+from backsweep.flow.tables import table_opener
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward
 from backsweep.ports import ManifestKey, Store
@@ -17,7 +19,7 @@ from backsweep.search.optimiser import optimiser_version
 from backsweep.settings import numeric_environment
 from backsweep.solve.engines.versions import engine_versions
 from backsweep.sources.code import code_digest
-from backsweep.sources.loading import load
+from backsweep.sources.loading import Opener, load
 from backsweep.stores.ledger import Ledger
 from backsweep.stores.opening import AnyStore, StoreAddress, open_store
 from backsweep.sweep.datasets import Dataset, put_dataset
@@ -31,7 +33,16 @@ from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import Trial, count_trials, distinct_trials, longest_lookback
 
-__all__ = ["LOCAL_STORE", "Prepared", "StageTimes", "plan_sweep", "plan_trials", "prepare", "read_sweep"]
+__all__ = [
+    "LOCAL_STORE",
+    "Prepared",
+    "StageTimes",
+    "plan_sweep",
+    "plan_trials",
+    "prepare",
+    "read_sweep",
+    "store_address",
+]
 
 LOCAL_STORE = ".backsweep/store"
 
@@ -62,6 +73,7 @@ class Prepared:
     strategy : what the plan needs to know of spec.strategy; None without one.
     rounds : of a search, the points of each round that the plan is of: of the first one when it is prepared, of all
         when it is computed. Empty for any other sweep.
+    steps : of the pipeline that made its data.
     """
 
     document: BacktestSweep
@@ -75,6 +87,7 @@ class Prepared:
     plan: SweepPlan
     times: StageTimes
     rounds: tuple[Sequence[Values], ...] = ()
+    steps: tuple[StepDone, ...] = ()
 
     @property
     def key(self) -> ManifestKey:
@@ -99,6 +112,11 @@ class Prepared:
             first = replace(self.plan, present=set()).predicted_seconds()
             seconds += first * self._later_trials / len(self.plan.trials)
         return seconds
+
+    @property
+    def most_trials(self) -> int:
+        """How many trials the sweep has; of a search at most, in all its rounds."""
+        return len(self.plan.trials) + self._later_trials
 
     @property
     def _later_trials(self) -> int:
@@ -126,21 +144,26 @@ def read_sweep(text: str, sets: Sequence[str]) -> BacktestSweep:
     return document
 
 
-def prepare(document: BacktestSweep, folder: Path) -> Prepared:
+def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None) -> Prepared:
     """Resolve the data and plan the sweep; relative paths of the document start at `folder`.
+
+    Parameters
+    ----------
+    times : what times the stages; one of its own unless given.
 
     Raises
     ------
     UserError
         For anything the user must change; nothing is computed yet.
     """
-    times = StageTimes()
+    times = times or StageTimes()
     spec = document.normalised()["spec"]
     rounds = _first_round(document)
-    address = _store_address(spec)
+    address = store_address(spec)
     store = open_store(*address)
     store.probe()
-    datasets = times.time("resolve data", lambda: [_dataset(entry, folder) for entry in spec["data"]])
+    opener = table_opener(store, address, folder)
+    datasets = times.time("resolve data", lambda: [_dataset(entry, folder, opener) for entry in spec["data"]])
     references = times.time("store data", lambda: tuple(put_dataset(store, dataset) for dataset in datasets))
     strategy = _strategy(spec, folder, datasets)
     plan = times.time("plan", lambda: plan_sweep(document, strategy, datasets, store))
@@ -225,12 +248,13 @@ def _first_round(document: BacktestSweep) -> tuple[Sequence[Values], ...]:
     return (space.first_round(),)
 
 
-def _dataset(entry: Mapping[str, Any], folder: Path) -> Dataset:
-    loaded = load(entry, folder)
+def _dataset(entry: Mapping[str, Any], folder: Path, opener: Opener) -> Dataset:
+    loaded = load(entry, folder, opener)
     return Dataset(loaded.label, loaded.lineage, loaded.returns, loaded.prices, loaded.features, loaded.provenance)
 
 
-def _store_address(spec: Mapping[str, Any]) -> StoreAddress:
+def store_address(spec: Mapping[str, Any]) -> StoreAddress:
+    """Return where the store of a normalised spec is."""
     storage = spec.get("storage", {"uri": LOCAL_STORE})
     return StoreAddress(storage["uri"], storage.get("endpointUrl"), storage.get("region"))
 

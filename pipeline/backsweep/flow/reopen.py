@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backsweep.errors import UserError
-from backsweep.flow.prepare import plan_sweep
+from backsweep.flow.prepare import plan_trials
 from backsweep.report.tables import columns_of_bytes
+from backsweep.search.rounds import proposed_points
 from backsweep.stores.manifest import Manifest, parse_manifest
 from backsweep.stores.opening import AnyStore, open_store
 from backsweep.sweep.datasets import Dataset, open_dataset
@@ -16,6 +17,7 @@ from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.table import TrialTable
 from backsweep_api.documents import document_from_tree
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
+from backsweep_api.trials import Trial, distinct_trials, trials_at
 
 __all__ = ["Reopened", "find_manifest", "newest_run", "reopen", "store_of"]
 
@@ -56,20 +58,34 @@ def reopen(place: str | Path) -> Reopened:
     }
     document = document_from_tree(tree)
     datasets = [open_dataset(store, described["object"]) for described in manifest.run["datasets"]]
-    plan = plan_sweep(document, manifest.result["strategy"], datasets, store, manifest.result.get("engines", {}))
+    engines = manifest.result.get("engines", {})
+    plan = plan_trials(
+        _trials(manifest, document, store), document, manifest.result["strategy"], datasets, store, engines
+    )
     table = TrialTable(plan.trials)
+    rows: dict[str, list[int]] = {}
     for row, identity in enumerate(plan.simulation_ids):
-        record = store.get_unit(identity)
-        if record is None:
-            message = (
-                f"{path}: the store {store.uri} has no unit {identity}, or it was computed in another numeric "
-                f"environment; run the sweep again"
-            )
-            raise UserError(message)
-        table.fill(row, record)
+        rows.setdefault(identity, []).append(row)
+    for identity, record, _ in store.get_units(list(rows)):
+        for row in rows.pop(identity):
+            table.fill(row, record)
+    if rows:
+        message = (
+            f"{path}: the store {store.uri} has no unit {next(iter(rows))}, or it was computed in another numeric "
+            f"environment; run the sweep again"
+        )
+        raise UserError(message)
     stored = columns_of_bytes(store.get_object(manifest.result["objects"]["trials"]), ["dsr"])
     table.metrics.update(stored)  # the one metric that belongs to the sweep and not to the trial's own unit
     return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table))
+
+
+def _trials(manifest: Manifest, document: BacktestSweep, store: AnyStore) -> list[Trial]:
+    """Return a sweep's trials: of a search at the points it proposed, else those the document asks for."""
+    proposals = manifest.result["objects"].get("proposals")
+    if proposals is None:
+        return list(distinct_trials(document))
+    return list(trials_at(document, proposed_points(store.get_object(proposals))))
 
 
 def store_of(manifest: Manifest) -> AnyStore:

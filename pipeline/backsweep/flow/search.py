@@ -69,7 +69,7 @@ def run_rounds(prepared: Prepared, workers: Workers, listener: SearchListener) -
             rounds.append(points)
             known.extend(_scores(points, done[-1].table, objective))
         if len(points) < space.count:
-            listener.say(f"every point of the axes is tried after {len(rounds)} of {space.rounds} rounds: it ends here")
+            listener.say(f"every point of the axes is tried: the search ends, in round {len(rounds)} of {space.rounds}")
             break
     count.end()
     return _joined(prepared, rounds, done)
