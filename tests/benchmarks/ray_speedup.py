@@ -1,26 +1,121 @@
-"""One sweep of a minute in one process and on two Ray workers; what a block costs Ray; what a new worker costs."""
+"""Two Ray workers against one process on sweeps of a minute: where the time and the processors go; what a block costs.
+
+Sweeps run as a user runs them, by the command line without Prefect, in turn, each on an empty store of its own.
+"""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
+import shutil
 import sys
-import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.benchmarks.documents import changed, example
-from tests.benchmarks.timing import markdown_table, publish, run_child
+from tests.benchmarks.documents import TOURNAMENT, changed, example
+from tests.benchmarks.processes import Tree, run_tree
+from tests.benchmarks.timing import OUTPUT, ROOT, markdown_table, publish, run_child
 
-LOOKBACKS = [63 + 3 * number for number in range(150)]
-QUICK_LOOKBACKS = [63 + 40 * number for number in range(10)]
 RUNS = 3
 BLOCKS = 2_000
-# What a strategy's module may import: the plots and reports of a laptop are loaded by each worker of a cluster, too.
-HEAVY = ("quantstats", "seaborn", "scipy.stats", "matplotlib.pyplot", "pandas")
+PLACES = {
+    "one process": {"mode": "local", "parallelism": 1},
+    "Ray, 1 worker": {"mode": "ray", "parallelism": 1},
+    "Ray, 2 workers": {"mode": "ray", "parallelism": 2},
+}
+TITLES = [
+    "where",
+    "trials",
+    "blocks",
+    "s",
+    "s of it computing",
+    "s of it starting",
+    "speedup, computing",
+    "speedup, all of it",
+    "s of CPU, all",
+    "workers",
+    "driver",
+    "Ray's own",
+    "bytes to the driver a trial",
+]
+
+
+@dataclass(frozen=True)
+class Found:
+    """One run: what the command said of itself, and what its processes took."""
+
+    tree: Tree
+    answer: dict[str, Any]
+
+    @property
+    def starting(self) -> float:
+        """Seconds until the workers were there."""
+        return float(self.answer["timings"].get("start workers", 0.0))
+
+    @property
+    def computing(self) -> float:
+        """Seconds from the first block to the last."""
+        return float(self.answer["timings"]["solve and simulate"])
+
+
+def tournament(lookbacks: int) -> dict[str, Any]:
+    """Return the tournament of `make run` over many lookbacks: milliseconds a trial, and two files each."""
+    document = changed(example(), "axes", "lookback", [63 + 3 * number for number in range(lookbacks)])
+    return changed(document, "execution", "onSolveFailure", "hold")
+
+
+def heavy(draws: int) -> dict[str, Any]:
+    """Return the heavy example with fewer draws: a strategy in Python, seconds a trial."""
+    text = TOURNAMENT.with_name("heavy.yaml").read_text(encoding="utf-8")
+    document: dict[str, Any] = yaml.safe_load(text)
+    document["spec"]["strategy"]["parameters"]["draws"] = [draws, 2 * draws]
+    return document
+
+
+def run(folder: Path, document: dict[str, Any], place: str) -> Found:
+    """Run a sweep on an empty store in `folder`."""
+    folder.mkdir(parents=True)
+    shutil.copy(TOURNAMENT.with_name("own_strategies.py"), folder)
+    spec = document["spec"]
+    placed = {**document, "spec": {**spec, "execution": {**spec.get("execution", {}), **PLACES[place]}}}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(placed, sort_keys=False), encoding="utf-8")
+    tree, text = run_tree([sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", "--no-prefect"], folder)
+    return Found(tree, json.loads(text))
+
+
+def table_of(document: dict[str, Any], runs: int, stores: Path) -> str:
+    """Return the table of one sweep by where it ran: the median of a few runs each."""
+    found: dict[str, list[Found]] = {place: [] for place in PLACES}
+    for number in range(runs):  # in turn, so that a slow minute of the machine meets all of them
+        for place, each in found.items():
+            each.append(run(stores / f"{document['metadata']['name']}-{number}-{len(each)}-{place}", document, place))
+    if len({one.answer["resultDigest"] for each in found.values() for one in each}) != 1:
+        raise SystemExit("the result depends on where it ran")
+    typical = {place: sorted(each, key=lambda one: one.computing)[runs // 2] for place, each in found.items()}
+    return markdown_table(TITLES, [row(place, one, typical["one process"]) for place, one in typical.items()])
+
+
+def row(place: str, found: Found, serial: Found) -> list[str]:
+    """Return a run as the table shows it."""
+    tree, answer = found.tree, found.answer
+    cpu = tree.cpu_seconds
+    sent = answer["computed"].get("bytesReturned", 0) / answer["trials"]["total"]
+    return [
+        place,
+        f"{answer['trials']['total']:,}",
+        f"{answer['computed']['blocks']:,}",
+        f"{tree.wall_seconds:.1f}",
+        f"{found.computing:.1f}",
+        f"{found.starting:.1f}",
+        f"{serial.computing / found.computing:.2f}",
+        f"{serial.tree.wall_seconds / tree.wall_seconds:.2f}",
+        f"{sum(cpu.values()):.1f}",
+        *(f"{cpu.get(role, 0.0):.1f}" for role in ("workers", "driver", "Ray's own")),
+        f"{sent:,.0f}",
+    ]
 
 
 def nothing(_: int) -> int:
@@ -28,156 +123,49 @@ def nothing(_: int) -> int:
     return 0
 
 
-def first_result(heavy: bool) -> int:
-    """Import what a worker of Backsweep imports; with `heavy`, what quantstats and seaborn bring along, too."""
-    import importlib
-
-    importlib.import_module("backsweep.sweep.work")
-    importlib.import_module("backsweep.stores.file")
-    for name in HEAVY if heavy else ():
-        if importlib.util.find_spec(name.partition(".")[0]) is not None:
-            importlib.import_module(name)
-    return len(sys.modules)
-
-
-def run_sweep(folder: Path, workers: int) -> dict[str, Any]:
-    """Compute the sweep in `folder` on an empty store: in this process for 0 workers, else on Ray."""
-    from contextlib import nullcontext
-
-    from backsweep.executors.ray_session import RaySession
-    from backsweep.executors.ray_tasks import RayExecutor
-    from backsweep.executors.serial import SerialExecutor
-    from backsweep.flow import prepare, read_sweep
-    from backsweep.stores.opening import open_store
-    from backsweep.sweep.compute import compute
-    from backsweep.sweep.work import Work
-
-    prepared = prepare(read_sweep((folder / "sweep.yaml").read_text(encoding="utf-8"), []), folder)
-    address = prepared.store_address.for_workers(prepared.store)
-    work = Work(open_store, address, prepared.references, ())
-    phases = prepared.plan.blocks(max(workers, 1))
-    started = time.perf_counter()
-    with RaySession(cpus=workers) if workers else nullcontext() as session:
-        executor: Any = RayExecutor(session, retries=2, timeout_seconds=600) if session else SerialExecutor()
-        ready = time.perf_counter()
-        _, computed = compute(prepared.plan, prepared.store, executor, work, phases, lambda _: None)
-        seconds = time.perf_counter() - ready
-    return {
-        "trials": len(prepared.plan.trials),
-        "blocks": computed.blocks,
-        "start_seconds": ready - started,
-        "seconds": seconds,
-        "busy_seconds": sum(computed.seconds.values()),
-        "bytes_a_trial": getattr(executor, "bytes_returned", 0) / len(prepared.plan.trials),
-    }
-
-
-def run_blocks(heavy: bool) -> dict[str, Any]:
-    """Time the first result of a new Ray, then many blocks of no work one after the other and two at once."""
+def cost_of_a_block() -> dict[str, float]:
+    """Time many blocks of no work, one after the other and two at once."""
     from backsweep.executors.ray_session import RaySession
     from backsweep.executors.ray_tasks import RayExecutor
 
+    found = {}
     with RaySession(cpus=2) as session:
-        started = time.perf_counter()
-        (modules,) = RayExecutor(session, retries=0, timeout_seconds=60).run([heavy], first_result)
-        first = time.perf_counter() - started
-        found = {"first_seconds": first, "modules": modules.result}
         for parallelism in (1, 2):
             executor = RayExecutor(session, retries=0, timeout_seconds=60, parallelism=parallelism)
+            sum(1 for _ in executor.run(range(parallelism), nothing))  # its workers have begun
             started = time.perf_counter()
             answered = sum(1 for _ in executor.run(range(BLOCKS), nothing))
-            found[f"block_ms_{parallelism}"] = (time.perf_counter() - started) / answered * 1e3
+            found[str(parallelism)] = (time.perf_counter() - started) / answered * 1e3
     return found
 
 
-def child(*arguments: str) -> dict[str, Any]:
-    """Return what this module prints in a process of its own: Ray is started once in each."""
-    _, text = run_child([sys.executable, "-m", "tests.benchmarks.ray_speedup", *arguments])
-    answer: dict[str, Any] = json.loads(text.splitlines()[-1])
-    return answer
-
-
-def cold_sweep(lookbacks: list[int], workers: int) -> dict[str, Any]:
-    """Return what the sweep took on a store of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        document = changed(example(), "axes", "lookback", lookbacks)
-        document = changed(document, "storage", "uri", (Path(folder) / "store").as_uri())
-        (Path(folder) / "sweep.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-        return child("--sweep", folder, "--workers", str(workers))
-
-
-def sweep_table(lookbacks: list[int], runs: int) -> tuple[str, str]:
-    """Return the table of the sweep by where it ran, and a sentence on its speedup."""
-    runs_of: dict[int, list[dict[str, Any]]] = {0: [], 1: [], 2: []}
-    for _ in range(runs):  # in turn, so that a slow minute of the machine meets all of them
-        for workers, each in runs_of.items():
-            each.append(cold_sweep(lookbacks, workers))
-    found = {workers: sorted(each, key=lambda run: run["seconds"])[runs // 2] for workers, each in runs_of.items()}
-    names = {0: "one process", 1: "Ray, 1 worker", 2: "Ray, 2 workers"}
-    serial = found[0]["seconds"]
-    rows = [
-        [
-            names[workers],
-            f"{each['trials']:,}",
-            f"{each['blocks']:,}",
-            f"{each['seconds']:.1f}",
-            f"{serial / each['seconds']:.2f}",
-            f"{each['start_seconds']:.1f}",
-            f"{each['busy_seconds']:.1f}",
-            f"{each['bytes_a_trial']:,.0f}",
-        ]
-        for workers, each in found.items()
-    ]
-    titles = [
-        "where",
-        "trials",
-        "blocks",
-        "s",
-        "speedup",
-        "s to start Ray",
-        "s in blocks",
-        "bytes to the driver a trial",
-    ]
-    two = found[2]
-    whole = two["seconds"] + two["start_seconds"]
-    sentence = (
-        f"Two workers are {serial / two['seconds']:.2f} times as fast as one process, {serial / whole:.2f} times with "
-        f"the start of Ray; `s in blocks` is what the workers' own clocks add up to. Median runs of {runs}."
-    )
-    return markdown_table(titles, rows), sentence
-
-
-def worker_table() -> tuple[str, str]:
-    """Return the table of a worker's first result by what it imports, and a sentence on blocks."""
-    there = [name for name in HEAVY if importlib.util.find_spec(name.partition(".")[0]) is not None]
-    slim, heavy = child("--blocks", "slim"), child("--blocks", "heavy")
-    rows = [
-        ["what Backsweep imports", f"{slim['first_seconds']:.2f}", f"{slim['modules']:,}"],
-        [f"and {', '.join(there)}", f"{heavy['first_seconds']:.2f}", f"{heavy['modules']:,}"],
-    ]
-    table = markdown_table(["a worker's first block imports", "s from ray.remote to its result", "modules"], rows)
-    sentence = (
-        f"A block costs Ray {slim['block_ms_1']:.2f} ms one at a time and {slim['block_ms_2']:.2f} ms two at a time "
-        f"({BLOCKS:,} blocks of no work)."
-    )
-    return table, sentence
-
-
 def main() -> None:
-    """Measure everything, or one piece of it in this process."""
+    """Measure both sweeps and a block, or a block in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a sweep of seconds")
-    parser.add_argument("--sweep", type=Path, help="internal: the folder of one sweep")
-    parser.add_argument("--workers", type=int, default=0, help="internal: of that sweep")
-    parser.add_argument("--blocks", choices=("slim", "heavy"), help="internal: one new Ray")
+    parser.add_argument("--quick", action="store_true", help="sweeps of seconds, once")
+    parser.add_argument("--blocks", action="store_true", help="internal: what a block costs, in a process of its own")
     options = parser.parse_args()
-    if options.sweep or options.blocks:
-        found = run_sweep(options.sweep, options.workers) if options.sweep else run_blocks(options.blocks == "heavy")
-        sys.stdout.write(json.dumps(found) + "\n")
+    if options.blocks:
+        sys.stdout.write(json.dumps(cost_of_a_block()) + "\n")
         return
-    sweep, speedup = sweep_table(QUICK_LOOKBACKS, 1) if options.quick else sweep_table(LOOKBACKS, RUNS)
-    worker, block = worker_table()
-    publish("ray_speedup", "## Ray", sweep, speedup, worker, block)
+    stores = OUTPUT / f"stores-{time.time():.0f}"  # kept: ext4 makes files slowly for a while after many were removed
+    runs = 1 if options.quick else RUNS
+    strategy = table_of(heavy(10 if options.quick else 145), runs, stores)
+    many = table_of(tournament(10 if options.quick else 150), runs, stores)
+    _, text = run_child([sys.executable, "-m", "tests.benchmarks.ray_speedup", "--blocks"])
+    block = json.loads(text.splitlines()[-1])
+    publish(
+        "ray_speedup",
+        "## Two Ray workers against one process",
+        "### A strategy in Python, seconds a solve (examples/heavy.yaml with fewer draws)",
+        strategy,
+        "### The tournament over 150 lookbacks, milliseconds a trial",
+        many,
+        f"A block costs Ray {block['1']:.2f} ms one at a time and {block['2']:.2f} ms two at a time ({BLOCKS:,} blocks "
+        f"of no work). Medians of {runs} by the time of computing; `starting` is Ray's start, `all of it` the whole "
+        f"command, imports, comparison and report included. CPU as sampled ten times a second: what ends between two "
+        f"samples is missing. The stores are in {stores.relative_to(ROOT)}; delete them.",
+    )
 
 
 if __name__ == "__main__":
