@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.contract.s3_server import ACCESS_KEY, SECRET_KEY
+from tests.contract.ray_head import Head, free_ports, ray_head
 
 from backsweep.errors import BlockTimeoutError, SpecError, TransientError, UserError, WorkerLostError
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
@@ -30,7 +22,6 @@ from backsweep.executors.serial import SerialExecutor
 from backsweep.flow import Prepared, prepare, read_sweep
 from backsweep.flow.ray_cluster import compute_on_cluster, job_of
 from backsweep.flow.ray_request import make_request
-from backsweep.settings import NUMERIC_VARIABLES
 from backsweep.stores.file import FileStore
 from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress, compute
@@ -54,58 +45,10 @@ spec:
 """
 
 
-@dataclass(frozen=True)
-class Head:
-    address: str
-    token: str
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, none of those Ray gives its workers."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if not 10_002 <= port <= 19_999 and port not in found:
-            found.append(port)
-    return found
-
-
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
-    """A Ray head as a cluster has it: with a dashboard, with tokens, its environment not ours."""
-    token = secrets.token_hex(32)
-    gcs, dashboard, agent = free_ports(3)
-    folder = tempfile.mkdtemp(prefix="backsweep-head-", dir="/tmp")  # Ray's sockets need a short path
-    environment = {name: value for name, value in os.environ.items() if name not in NUMERIC_VARIABLES}
-    environment |= {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": token,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "api"), str(ROOT / "pipeline")]),
-        "HOME": str(tmp_path_factory.mktemp("home")),
-    }
-    command = [
-        *(str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--disable-usage-stats"),
-        *(f"--port={gcs}", f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"),
-        *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--include-dashboard=true", "--num-cpus=2"),
-        *(f"--temp-dir={folder}", "--object-store-memory=200000000"),
-    ]
-    with (Path(folder) / "head.log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        started = Head(f"http://127.0.0.1:{dashboard}", token)
-        JobsApi(started.address, token=token).check(wait_seconds=90)
+    with ray_head(tmp_path_factory.mktemp("home")) as started:
         yield started
-    finally:
-        process.send_signal(signal.SIGTERM)  # --block ends the head's other processes, too
-        process.wait(timeout=60)
-        subprocess.run(["rm", "-rf", folder], check=True)
 
 
 @pytest.fixture

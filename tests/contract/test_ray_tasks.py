@@ -30,12 +30,11 @@ from backsweep.executors.ray_tasks import RayExecutor
 from backsweep.executors.serial import SerialExecutor
 from backsweep.flow import Prepared, prepare, read_sweep
 from backsweep.flow.finish import finish
-from backsweep.flow.run import Ran
+from backsweep.flow.run import Ran, workers_of
 from backsweep.ports import Executor
 from backsweep.settings import NUMERIC_VARIABLES
 from backsweep.stores.file import FileStore
 from backsweep.sweep.compute import Computed, compute
-from backsweep.sweep.parts import ask_here
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.work import Work
 
@@ -136,9 +135,8 @@ def run(folder: Path, executor: Executor, wrap: Any = None) -> tuple[Prepared, C
     table, computed = compute(
         prepared.plan, prepared.store, executor, wrap(work) if wrap else work, phases, lambda _: None
     )
-    ran = Ran(prepared, SweepSeries(prepared.plan, prepared.store, table), computed, prepared.place, 0.0, 0)
-    ask = ask_here(prepared.store, prepared.datasets[0].returns)
-    finished = finish(ran, ask, folder / "run", "2026-01-01T00:00:00Z")
+    ran = Ran(prepared, SweepSeries(prepared.plan, prepared.store, table), computed, workers_of(prepared), 0.0)
+    finished = finish(ran, folder / "run", "2026-01-01T00:00:00Z")
     return prepared, computed, finished.result_digest
 
 

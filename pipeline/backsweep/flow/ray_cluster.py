@@ -6,22 +6,26 @@ flow as an environment variable, elsewhere the user sets it.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backsweep.errors import UserError
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
 from backsweep.executors.ray_rest import JobRequest, JobsApi
 from backsweep.flow.prepare import Prepared
+from backsweep.flow.ray_parts import read_parts, store_question
 from backsweep.flow.ray_request import DriverRequest, make_request
 from backsweep.settings import NUMERIC_VARIABLES
 from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress
+from backsweep.sweep.parts import Chunk, Part, Question
+from backsweep_api.canonical import canonical_json
 
-__all__ = ["CA_VARIABLE", "TOKEN_VARIABLE", "compute_on_cluster", "compute_there", "job_of"]
+__all__ = ["CA_VARIABLE", "TOKEN_VARIABLE", "ask_there", "compute_on_cluster", "compute_there", "job_of"]
 
 TOKEN_VARIABLE = "RAY_AUTH_TOKEN"  # Ray's own
 CA_VARIABLE = "BACKSWEEP_RAY_CA_FILE"
@@ -39,15 +43,40 @@ def compute_there(prepared: Prepared, observe: Callable[[Progress], None]) -> di
     BacksweepError
         As `compute_on_cluster`.
     """
+    return _submit(prepared, _request(prepared), observe)
+
+
+def ask_there(prepared: Prepared, chunks: Sequence[Chunk], question: Question) -> tuple[list[Part], int]:
+    """Have the Ray of spec.cluster.existing read stored series; return the parts, and the bytes its workers sent.
+
+    Raises
+    ------
+    BacksweepError
+        As `compute_there`.
+    """
+    asked = store_question(prepared.store, chunks, question)
+    request = dataclasses.replace(_request(prepared), question=asked)
+    report = _submit(prepared, request, lambda _: None)
+    return read_parts(prepared.store, report["parts"]), int(report["bytesReturned"])
+
+
+def _request(prepared: Prepared) -> DriverRequest:
+    here = prepared.store_address
+    address = StoreAddress(prepared.store.uri, here.endpoint_url, here.region)
+    request = make_request(prepared.store, address, prepared.document, prepared.references, prepared.strategy)
+    if not prepared.rounds:
+        return request
+    points = [values for each in prepared.rounds for values in each]  # of a search, which the axes alone do not say
+    return dataclasses.replace(request, points=prepared.store.put_object(canonical_json(points)))
+
+
+def _submit(prepared: Prepared, request: DriverRequest, observe: Callable[[Progress], None]) -> dict[str, Any]:
     existing = prepared.spec["cluster"]["existing"]
     api = JobsApi(
         existing["address"],
         token=_secret(existing, "tokenSecretRef", TOKEN_VARIABLE),
         ca_file=_secret(existing, "caSecretRef", CA_VARIABLE),
     )
-    here = prepared.store_address
-    address = StoreAddress(prepared.store.uri, here.endpoint_url, here.region)
-    request = make_request(prepared.store, address, prepared.document, prepared.references, prepared.strategy)
     timeout_seconds = float(prepared.spec["execution"]["blockTimeoutSeconds"])
     name = prepared.document.metadata.name
     try:

@@ -5,9 +5,10 @@ Killed and started again it goes on: what is stored is not computed twice.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,29 @@ from backsweep.errors import InvariantError, MissingObjectError, UserError
 from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
 from backsweep.executors.ray_session import Demand, RaySession
 from backsweep.executors.ray_tasks import RayExecutor
-from backsweep.flow.prepare import plan_sweep
+from backsweep.flow.prepare import plan_sweep, plan_trials
+from backsweep.flow.ray_parts import read_question, store_parts
 from backsweep.flow.ray_request import DriverRequest
+from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
 from backsweep.settings import numeric_environment, numeric_variables_are_pinned
 from backsweep.sources.code import code_digest
 from backsweep.stores.opening import open_store
-from backsweep.sweep.compute import Progress, compute
+from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.datasets import Dataset, open_dataset
+from backsweep.sweep.parts import Asked, Chunk
 from backsweep.sweep.work import Work, module_folders
 from backsweep_api.documents import document_from_tree
 from backsweep_api.spec.document import BacktestSweep
+from backsweep_api.trials import trials_at
 
 __all__ = ["drive"]
 
+Opening = tuple[Any, tuple[Any, ...], Any]  # arguments of StoreWithArrays
+
 
 def drive(request: DriverRequest, observe: Callable[[Progress], None], address: str = "auto") -> dict[str, Any]:
-    """Compute what the store lacks on the Ray cluster this process runs in, and return what that took.
+    """Do what is asked on the Ray cluster this process runs in, and return what that took.
 
     Raises
     ------
@@ -41,11 +48,9 @@ def drive(request: DriverRequest, observe: Callable[[Progress], None], address: 
     _refuse_another_environment(request)
     _refuse_other_code(request.strategy)
     with RaySession(address) as session:
-        opener = _opener(request)
-        store = StoreWithArrays(*opener)
+        opening = _opening(request)
+        store: Store = StoreWithArrays(*opening)
         document, datasets = _read(store, request)
-        strategy = dict(request.strategy) if request.strategy else None
-        plan = plan_sweep(document, strategy, datasets, store, request.engines)
         execution = document.normalised()["spec"]["execution"]
         slots = session.wait_for_slots(Demand())
         executor = RayExecutor(
@@ -54,21 +59,43 @@ def drive(request: DriverRequest, observe: Callable[[Progress], None], address: 
             timeout_seconds=float(execution["blockTimeoutSeconds"]),
             parallelism=execution.get("parallelism"),
         )
-        work = Work(StoreWithArrays, opener, request.datasets, module_folders(Path.cwd()))
-        phases = plan.blocks(execution.get("parallelism") or slots)
-        _, computed = compute(plan, store, executor, work, phases, observe)
+        if request.question is None:
+            plan = _plan(request, document, datasets, store)
+            work = Work(StoreWithArrays, opening, request.datasets, module_folders(Path.cwd()))
+            phases = plan.blocks(execution.get("parallelism") or slots)
+            _, computed = compute(plan, store, executor, work, phases, observe)
+            report = _computed_report(computed)
+        else:
+            report = {"parts": _answer(request.question, store, executor, opening, request.datasets[0])}
+    return {
+        **report,
+        "bytesReturned": executor.bytes_returned,
+        "slots": slots,
+        "wallSeconds": round(time.monotonic() - began, 3),
+    }
+
+
+def _computed_report(computed: Computed) -> dict[str, Any]:
     return {
         "blocks": computed.blocks,
         "solveUnits": computed.solve_units,
         "simulations": computed.simulations,
-        "bytesReturned": executor.bytes_returned,
-        "slots": slots,
-        "wallSeconds": round(time.monotonic() - began, 3),
         "seconds": [[*cell, round(seconds, 6)] for cell, seconds in sorted(computed.seconds.items())],
+        "peakBytes": computed.peak_bytes,
     }
 
 
-def _opener(request: DriverRequest) -> tuple[Any, tuple[Any, ...], Any]:
+def _answer(question: str, store: Store, executor: RayExecutor, opening: Opening, dataset: str) -> dict[str, str]:
+    """Have the workers read the stored series, and return where the parts are."""
+    nets, asked = read_question(store, question)
+    firsts = itertools.accumulate((len(digests) for digests in nets), initial=0)
+    chunks = [Chunk(first, tuple(digests), ()) for first, digests in zip(firsts, nets, strict=False)]
+    work = Asked(StoreWithArrays, opening, dataset, asked)
+    found = {outcome.index: outcome.result for outcome in executor.run(chunks, work)}
+    return store_parts(store, [found[index] for index in range(len(chunks))])
+
+
+def _opening(request: DriverRequest) -> Opening:
     """Return what opens the store here and in workers: the data sets of a bucket are in Ray's object store then."""
     store = open_store(*request.store)
     try:
@@ -84,6 +111,15 @@ def _read(store: Store, request: DriverRequest) -> tuple[BacktestSweep, list[Dat
         return document, [open_dataset(store, dataset) for dataset in request.datasets]
     except MissingObjectError as error:
         raise _not_seen(error) from error
+
+
+def _plan(request: DriverRequest, document: BacktestSweep, datasets: Sequence[Dataset], store: Store) -> SweepPlan:
+    """Plan what the side that submitted this has planned."""
+    strategy = dict(request.strategy) if request.strategy else None
+    if request.points is None:
+        return plan_sweep(document, strategy, datasets, store, request.engines)
+    trials = list(trials_at(document, json.loads(store.get_object(request.points))))
+    return plan_trials(trials, document, strategy, datasets, store, request.engines)
 
 
 def _not_seen(error: MissingObjectError) -> MissingObjectError:

@@ -30,6 +30,8 @@ class DriverRequest:
     strategy : what the plan needs to know of spec.strategy; None without one.
     environment : the numeric environment in which the units were planned.
     engines : versions of the packages of each peer the units were planned with.
+    points : digest of the points that are planned; None for those of the document's axes.
+    question : digest of what is asked of the stored series (see `ray_parts`); None where units are to be computed.
     """
 
     store: StoreAddress
@@ -38,6 +40,8 @@ class DriverRequest:
     strategy: Mapping[str, Any] | None
     environment: Mapping[str, str]
     engines: Mapping[str, Mapping[str, str]]
+    points: str | None = None
+    question: str | None = None
 
     def to_json(self) -> str:
         """Return the request as the driver's one argument."""

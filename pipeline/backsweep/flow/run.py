@@ -10,7 +10,7 @@ from typing import Any
 from backsweep.errors import InvariantError
 from backsweep.flow.placement import Place
 from backsweep.flow.prepare import Prepared
-from backsweep.flow.ray_cluster import compute_there
+from backsweep.flow.ray_cluster import ask_there, compute_there
 from backsweep.flow.workers import Workers
 from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.parts import Ask, Asked, Chunk, Part, Question, ask_here
@@ -29,17 +29,25 @@ class Ran:
 
     Parameters
     ----------
-    place : where.
+    workers : who computed it, and may be asked more.
     wall_seconds : by the clock, from the start of the workers to the last block.
-    bytes_returned : what the workers sent to this process; 0 where it did the work itself.
     """
 
     prepared: Prepared
     series: SweepSeries
     computed: Computed
-    place: Place
+    workers: Workers
     wall_seconds: float
-    bytes_returned: int
+
+    @property
+    def place(self) -> Place:
+        """Where it was computed."""
+        return self.workers.place
+
+    @property
+    def bytes_returned(self) -> int:
+        """What Ray's workers have sent back so far; 0 without Ray."""
+        return self.workers.bytes_returned
 
     @property
     def table(self) -> TrialTable:
@@ -70,39 +78,41 @@ def run_blocks(prepared: Prepared, workers: Workers, observe: Observe) -> Ran:
     for dataset in prepared.datasets:
         ids = [trial.id for trial in plan.trials if trial.values["data"] == dataset.label]
         prepared.ledger.record(dataset.lineage, ids)
-    before = workers.bytes_returned
     started = time.perf_counter()
     run = _run_there if workers.place.kind == "cluster" else _run_here
-    table, computed, bytes_there = prepared.times.time("solve and simulate", lambda: run(prepared, workers, observe))
+    table, computed = prepared.times.time("solve and simulate", lambda: run(prepared, workers, observe))
     seconds = time.perf_counter() - started
-    returned = workers.bytes_returned - before + bytes_there
-    return Ran(prepared, SweepSeries(plan, prepared.store, table), computed, workers.place, seconds, returned)
+    return Ran(prepared, SweepSeries(plan, prepared.store, table), computed, workers, seconds)
 
 
-def ask_workers(prepared: Prepared, workers: Workers) -> Ask:
-    """Return how the stored series are read: by Ray's workers while they run, otherwise here."""
-    base = prepared.datasets[0].returns
-    if workers.place.kind != "ray" or not workers.are_running:
-        return ask_here(prepared.store, base)
+def ask_workers(ran: Ran) -> Ask:
+    """Return how the stored series are read: by Ray's workers where they computed them, otherwise here."""
+    prepared, workers = ran.prepared, ran.workers
+    here = ask_here(prepared.store, prepared.datasets[0].returns)
 
     def ask(chunks: Sequence[Chunk], question: Question) -> list[Part]:
-        asked = Asked(*workers.start(), prepared.references[0], question)
-        found = {outcome.index: outcome.result for outcome in workers.run(chunks, asked)}
-        return [found[index] for index in range(len(chunks))]
+        if workers.place.kind == "cluster" and ran.computed.fresh and not chunks[0].holdings:
+            parts, returned = ask_there(prepared, chunks, question)
+            workers.bytes_returned += returned
+            return parts
+        if workers.place.kind == "ray" and workers.are_running:
+            asked = Asked(*workers.start(), prepared.references[0], question)
+            found = {outcome.index: outcome.result for outcome in workers.run(chunks, asked)}
+            return [found[index] for index in range(len(chunks))]
+        return here(chunks, question)
 
     return ask
 
 
-def _run_here(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed, int]:
+def _run_here(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed]:
     """Run the blocks of the plan on this machine's workers."""
     phases = prepared.plan.blocks(workers.place.workers)
     opening = workers.start() if any(phases) else workers.opening_here()
     work = Work(*opening, prepared.references, module_folders(prepared.folder))
-    table, computed = compute(prepared.plan, prepared.store, workers, work, phases, observe)
-    return table, computed, 0
+    return compute(prepared.plan, prepared.store, workers, work, phases, observe)
 
 
-def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed, int]:
+def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed]:
     """Have a Ray elsewhere compute what the store lacks, then read it from the store."""
     plan = prepared.plan
     cached = plan.present
@@ -123,6 +133,10 @@ def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[
         solve_units=int(report.get("solveUnits", 0)),
         simulations=int(report.get("simulations", 0)),
         cached_trials=sum(identity in cached for identity in plan.simulation_ids),
+        fresh=set(plan.unit_ids()) - cached,
+        peak_bytes=int(report.get("peakBytes", 0)),
         seconds={(stage, estimator): seconds for stage, estimator, seconds in report.get("seconds", ())},
     )
-    return table, computed, int(report.get("bytesReturned", 0))
+    workers.bytes_returned += int(report.get("bytesReturned", 0))
+    workers.place = replace(workers.place, workers=int(report.get("slots", workers.place.workers)))
+    return table, computed
