@@ -37,11 +37,13 @@ __all__ = [
     "LOCAL_STORE",
     "Prepared",
     "StageTimes",
+    "key_of",
     "plan_sweep",
     "plan_trials",
     "prepare",
     "read_sweep",
     "store_address",
+    "store_of_document",
 ]
 
 LOCAL_STORE = ".backsweep/store"
@@ -92,7 +94,7 @@ class Prepared:
     @property
     def key(self) -> ManifestKey:
         """Where the sweep's manifest stands."""
-        return ManifestKey("local", self.document.metadata.name, spec_digest(self.document))
+        return key_of(self.document)
 
     @property
     def place(self) -> Place:
@@ -142,6 +144,16 @@ def read_sweep(text: str, sets: Sequence[str]) -> BacktestSweep:
     document = document_from_tree(tree)
     refuse_unbuilt(document)
     return document
+
+
+def key_of(document: BacktestSweep) -> ManifestKey:
+    """Return where in its store the manifest and the logs of a document's sweep stand."""
+    return ManifestKey("local", document.metadata.name, spec_digest(document))
+
+
+def store_of_document(document: BacktestSweep) -> AnyStore:
+    """Open the store a document's sweep goes to."""
+    return open_store(*_store_address(document.normalised()["spec"]))
 
 
 def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None) -> Prepared:
