@@ -7,19 +7,31 @@ means something else by them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.choices import Block, choice_blocks, split_profile
 from backsweep_api.exclusions import Excluded, excluded_values
+from backsweep_api.nearest import one_of
 from backsweep_api.spec.axes import Axes
 from backsweep_api.spec.sampling import Strategy
 
-__all__ = ["ABILITIES", "NATIVE", "PEERS", "Ability", "EngineGap", "engine_gaps", "not_made", "useless_engines"]
+__all__ = [
+    "ABILITIES",
+    "NATIVE",
+    "PEERS",
+    "Ability",
+    "EngineGap",
+    "engine_gaps",
+    "gap_sentences",
+    "not_made",
+    "useless_engines",
+]
 
 NATIVE = "native"
+CONSTRAINED = "is not asked for constraints, which every library reads its way"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +87,23 @@ PEERS = tuple(ABILITIES)
 
 @dataclass(frozen=True, slots=True)
 class EngineGap:
-    """Trials that are not made: those of an engine that have all of `values`, and why in one sentence."""
+    """Trials that are not made: those of an engine that have all of `values`.
+
+    Parameters
+    ----------
+    lacks : what the engine does not have, where that is the reason.
+    habit : what it does whatever it is asked, where that is the reason.
+    """
 
     engine: str
     values: Mapping[str, Any]
-    reason: str
+    lacks: str = ""
+    habit: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why, in a few words."""
+        return f"{self.engine} has no {self.lacks}" if self.lacks else f"{self.engine} {self.habit}"
 
 
 def engine_gaps(axes: Axes, strategy: Strategy | None) -> tuple[EngineGap, ...]:
@@ -102,6 +126,17 @@ def not_made(axes: Axes, strategy: Strategy | None) -> Excluded:
     )
 
 
+def gap_sentences(gaps: Iterable[EngineGap]) -> list[str]:
+    """Return one sentence for all that an engine lacks, and one for each of its habits."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for gap in gaps:
+        found.setdefault((gap.engine, gap.habit), []).append(gap.lacks)
+    return [
+        f"{engine} {habit or f'has no {one_of(lacks)}'}; those trials are not made"
+        for (engine, habit), lacks in found.items()
+    ]
+
+
 def useless_engines(axes: Axes, strategy: Strategy | None) -> Iterator[int]:
     """Yield the places in axes.engine of peers that solve none of the profiles."""
     blocks = choice_blocks(axes, strategy, None)
@@ -117,20 +152,18 @@ def _block_gaps(engine: str, block: Block) -> Iterator[EngineGap]:
         return
     ability = ABILITIES[engine]
     for axis, able in (("covariance", ability.covariances), ("expectedReturns", ability.expected_returns)):
-        for value in _listed(block, axis):
+        for value in _values_of(block, axis):
             name = value if isinstance(value, str) else value["name"]
             if name not in able:
-                yield _gap(engine, {axis: value}, f"has no {axis} {name}")
-    for value in _listed(block, "constraints"):
+                yield EngineGap(engine, {axis: value}, lacks=f"{axis} {name}")
+    for value in _values_of(block, "constraints"):
         if value is not None:
-            yield _gap(
-                engine, {"constraints": value}, "is not asked for constraints, which every library reads its way"
-            )
-    orders = _listed(block, "leafOrder")
+            yield EngineGap(engine, {"constraints": value}, habit=CONSTRAINED)
+    orders = _values_of(block, "leafOrder")
     if orders and not ability.leaf_order and True in orders:
-        yield _gap(engine, {"leafOrder": True}, "has no optimal leaf order")
+        yield EngineGap(engine, {"leafOrder": True}, lacks="optimal leaf order")
     if len(orders) > 1 and ability.leaf_order:
-        yield _gap(engine, {"leafOrder": False}, "always takes the optimal leaf order")
+        yield EngineGap(engine, {"leafOrder": False}, habit="always takes the optimal leaf order")
 
 
 def _profile_gap(engine: str, block: Block) -> EngineGap | None:
@@ -138,17 +171,13 @@ def _profile_gap(engine: str, block: Block) -> EngineGap | None:
     name, ability = block.profile.name, ABILITIES[engine]
     value, _ = split_profile(block.profile)
     if name not in ability.profiles:
-        return _gap(engine, {"profile": value}, f"has no {name}")
+        return EngineGap(engine, {"profile": value}, lacks=name)
     for parameter, refused in ability.refused_parameters.get(name, {}).items():
         if block.profile.written.get(parameter) == refused:
-            return _gap(engine, {"profile": value}, f"has no {name} with {parameter} {refused}")
+            return EngineGap(engine, {"profile": value}, lacks=f"{name} with {parameter} {refused}")
     return None
 
 
-def _gap(engine: str, values: Mapping[str, Any], why: str) -> EngineGap:
-    return EngineGap(engine, values, f"{engine} {why}; those trials are not made")
-
-
-def _listed(block: Block, axis: str) -> tuple[Any, ...]:
+def _values_of(block: Block, axis: str) -> tuple[Any, ...]:
     values = block.values.get(axis, ())
     return values if isinstance(values, tuple) else ()

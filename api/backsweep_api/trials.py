@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
 from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
-from backsweep_api.engines import EngineGap, engine_gaps, not_made
+from backsweep_api.engines import engine_gaps, gap_sentences, not_made
 from backsweep_api.exclusions import Excluded, scenario_values
 from backsweep_api.points import Item, Point, draw_points, make_item
 from backsweep_api.rounds import SearchSpace, Values
@@ -129,9 +129,9 @@ def dead_axes(document: BacktestSweep) -> list[DeadAxis]:
     return list(dead_axes_of(document.spec.axes, document.spec.strategy))
 
 
-def engines_without(document: BacktestSweep) -> list[EngineGap]:
-    """Return what the engines of the document cannot solve: trials that are therefore not made."""
-    return list(engine_gaps(document.spec.axes, document.spec.strategy))
+def engines_without(document: BacktestSweep) -> list[str]:
+    """Return in sentences what the engines of the document cannot solve: trials that are therefore not made."""
+    return gap_sentences(engine_gaps(document.spec.axes, document.spec.strategy))
 
 
 def solve_axes(values: Mapping[str, Any]) -> tuple[str, ...]:

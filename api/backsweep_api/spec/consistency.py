@@ -120,11 +120,8 @@ def _engine_problems(axes: Axes, strategy: Strategy | None) -> Iterator[Problem]
         yield ("axes", "engine", index), f"found {axes.engine[index]}, which has none of the profiles; leave it out"
     for gap in engine_gaps(axes, strategy):
         if gap.engine == axes.engine[0]:
-            why = gap.reason.partition(";")[0]
-            yield (
-                ("axes", "engine", 0),
-                f"{why}, and by the first engine all choices are ranked; write native first, or leave that choice out",
-            )
+            told = "and by the first engine all choices are ranked; write native first, or leave that choice out"
+            yield ("axes", "engine", 0), f"{gap.reason}, {told}"
             return
 
 

@@ -96,7 +96,7 @@ def plan(options: argparse.Namespace) -> int:
         "deadAxes": [
             {"profile": item.profile, "axis": item.axis, "reason": item.reason} for item in dead_axes(document)
         ],
-        "notMade": [gap.reason for gap in engines_without(document)],
+        "notMade": engines_without(document),
         "store": prepared.store.uri,
         **_search(prepared),
     }

@@ -133,13 +133,17 @@ def _print_parity(summary: Mapping[str, Any], stream: TextIO) -> None:
             [row["engine"], *row["axes"].values(), f"{row['windows']:,}"]
             + [_small(row[name]) for name in ("median", "worst", "certificate", "peerCertificate")]
             + [f"{row['failedWindows']:,}", f"{row['peerFailedWindows']:,}"]
-            + ["-" if row["timeRatio"] is None else f"{row['timeRatio']:,.0f}", row["note"] or ""]
+            + ["-" if row["timeRatio"] is None else f"{row['timeRatio']:,.0f}"]
             for row in parity["rows"]
         ]
-        headers = ["engine", *parity["axes"], "windows", "median", "worst", "native's residual", "its", "native failed"]
-        stream.write(format_table([*headers, "its", "times slower", "does otherwise"], rows))
+        headers = ["engine", *parity["axes"], "windows", "median", "worst", "native's residual", "its"]
+        stream.write(format_table([*headers, "native failed", "its", "times slower"], rows))
+        notes = [(f"{row['engine']} {', '.join(row['axes'].values())}", row["note"]) for row in parity["rows"]]
+        for note in dict.fromkeys(note for _, note in notes if note):
+            told = f"{'; '.join(where for where, said in notes if said == note)}: {note}"
+            stream.write(textwrap.fill(told, WIDTH, initial_indent="  - ", subsequent_indent="    ") + "\n")
     for sentence in summary["notMade"]:
-        stream.write(f"  {sentence}\n")
+        stream.write(textwrap.fill(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    ") + "\n")
 
 
 def _print_failures(summary: Mapping[str, Any], stream: TextIO) -> None:

@@ -28,6 +28,7 @@ from backsweep.sweep.result import leaders_first, plain_numbers, result_part, st
 from backsweep.sweep.series import SweepSeries
 from backsweep.sweep.summary import summarise
 from backsweep_api.identity import result_fields
+from backsweep_api.trials import engines_without
 
 __all__ = ["Finished", "finish"]
 
@@ -86,6 +87,7 @@ def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
     committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
     rows = leaders_first(table, comparison, MOST_SERIES)
     summary = {**summarise(series, computed, comparison, judgement, rules.metric), "where": _where(ran)}
+    summary["notMade"] = engines_without(prepared.document)
     digest = committed.result_digest
     pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
     contents = FolderContents(committed.data, trials, timings, pages, rows)

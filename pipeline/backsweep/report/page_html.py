@@ -13,6 +13,7 @@ import yaml
 
 from backsweep.report.metric_text import metric_text
 from backsweep.report.page_curves import Curves, curve_figures
+from backsweep.report.page_parity import parity_section
 from backsweep.report.page_parts import section
 from backsweep.report.page_style import STYLE
 from backsweep.report.page_tables import (
@@ -65,6 +66,7 @@ def page(sweep: Sweep, summary: Mapping[str, Any], timings: Mapping[str, Any], c
         section("leaders", f"Leaders by {objective}", _leaders(summary)),
         _unless_empty("spread", "What mattered", _spread(summary)),
         _unless_empty("scenarios", "What if", _scenarios(summary)),
+        _unless_empty("engines", "Engines side by side", parity_section(summary)),
         _unless_empty("failures", "Failures", _failures(summary)),
         section("data", "Data", data_tables(summary, sweep.datasets)),
         section("time", "Where the time went", _time(summary, timings, heatmap)),

@@ -21,6 +21,8 @@ OTHER_WORK = {
     "simulate": "simulate",
     "measure": "measure",
     "store": "store",
+    "import": "import",
+    "residual": "residuals of",
 }
 
 

@@ -89,13 +89,13 @@ def _time(series: SweepSeries, row: int, timings: Mapping[str, Any]) -> list[dic
     alike = [
         other
         for other in series.plan.tasks.values()
-        if other.solve.profile == task.solve.profile and other.solve.covariance == covariance
+        if other.solve.stage == task.solve.stage and other.solve.covariance == covariance
     ]
     estimated = [other for other in series.plan.tasks.values() if other.solve.covariance == covariance]
     trials = len(series.table)
     wanted = {
         ("covariance", estimator): len(estimated),
-        (task.solve.profile, estimator): len(alike),
+        (task.solve.stage, estimator): len(alike),
         ("simulate", series.rebalance_of(row)): trials,
         ("measure", "metrics"): trials,
         ("store", "returns"): trials,

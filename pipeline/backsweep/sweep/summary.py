@@ -10,6 +10,7 @@ from backsweep.sweep.axis_spread import axis_spread
 from backsweep.sweep.comparison import Comparison
 from backsweep.sweep.compute import Computed
 from backsweep.sweep.judgement import Judgement
+from backsweep.sweep.parity import parity_rows
 from backsweep.sweep.result import plain_numbers
 from backsweep.sweep.series import SweepSeries
 
@@ -58,6 +59,7 @@ def summarise(
                 }
                 for item in comparison.sensitivity
             ],
+            "parity": parity_rows(series, comparison.parity, computed.seconds),
             "data": [
                 {
                     "rows": len(returns.dates),
@@ -106,7 +108,10 @@ def _shown_axes(series: SweepSeries) -> list[str]:
         for axis, value in trial.values.items():
             seen.setdefault(axis, {})[id(value)] = value
     labels = {axis: {label_of(value) for value in values.values()} for axis, values in seen.items()}
-    return [axis for axis, values in labels.items() if axis == "profile" or (len(values) > 1 and axis != "costs")]
+    one_for_all = ("costs", "engine")  # of the trials that are ranked, which are those of the base
+    return [
+        axis for axis, values in labels.items() if axis == "profile" or (len(values) > 1 and axis not in one_for_all)
+    ]
 
 
 def _failures(series: SweepSeries) -> list[Mapping[str, str]]:

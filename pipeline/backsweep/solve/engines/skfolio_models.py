@@ -120,5 +120,5 @@ def _mean(estimator: Estimator) -> Any:
         case "ewma":
             return moments.EWMu(half_life=float(estimator.parameters["halfLife"]))
         case "bayes_stein":
-            return moments.ShrunkMu(method=moments.ShrunkMuMethods.BAYES_STEIN)
+            return moments.ShrunkMu(vol_weighted_target=True, method=moments.ShrunkMuMethods.BAYES_STEIN)
     raise InvariantError(f"skfolio was asked for the expected returns {estimator.name}")
