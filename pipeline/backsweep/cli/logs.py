@@ -39,14 +39,15 @@ def logs(options: argparse.Namespace) -> int:
 
 def _sweep_of(place: str | None) -> tuple[AnyStore, ManifestKey]:
     """Return the store and place of a sweep, from a run folder, a manifest, or a document whose run left none."""
-    from backsweep.flow.prepare import key_of, read_sweep, store_of_document
+    from backsweep.flow.prepare import key_of, read_sweep, store_address
     from backsweep.flow.reopen import find_manifest, newest_run, store_of
     from backsweep.ports import ManifestKey
     from backsweep.stores.manifest import parse_manifest
+    from backsweep.stores.opening import open_store
 
     if place is not None and Path(place).suffix in DOCUMENTS:
         document = read_sweep(read_text(place), [])
-        return store_of_document(document), key_of(document)
+        return open_store(*store_address(document.normalised()["spec"])), key_of(document)
     path = find_manifest(newest_run(Path("runs")) if place is None else place)
     manifest = parse_manifest(path.read_bytes())
     return store_of(manifest), ManifestKey("local", manifest.run["name"], manifest.result["specDigest"])

@@ -153,7 +153,7 @@ def key_of(document: BacktestSweep) -> ManifestKey:
 
 def store_of_document(document: BacktestSweep) -> AnyStore:
     """Open the store a document's sweep goes to."""
-    return open_store(*_store_address(document.normalised()["spec"]))
+    return open_store(*store_address(document.normalised()["spec"]))
 
 
 def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None) -> Prepared:
