@@ -37,9 +37,11 @@ BUILT = [
     "sampling: {method: random, count: 1}",
     "sampling: {method: search, count: 8}",
     "validation: {holdout: 252}",
+    "pricing: {cpuHour: '0.05', memoryGiBHour: '0.005', currency: EUR}",
+    "pricing: {instanceType: c5.large, spot: true}",
 ]
 LEAVE = "is not built in this release: sweeps run on this machine; leave it out"
-COSTS = "is not built in this release: costs of compute are not counted; leave it out"
+COSTS = "is not built in this release: a run is not stopped by what it would cost; leave it out"
 CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
 TABLES = "is not built in this release: no table is downloaded; copy it, and write a file:// or s3:// URI"
 UNBUILT = [
@@ -54,11 +56,7 @@ UNBUILT = [
         "prefect: {workPool: p}",
         ["spec.prefect: is not built in this release: sweeps run without Prefect; leave it out"],
     ),
-    ("pricing: {cpuHour: '0.05'}", [f"spec.pricing: {COSTS}"]),
-    (
-        "pricing: {instanceType: m5.large}\n  budget: {maxCost: '5'}",
-        [f"spec.pricing: {COSTS}", f"spec.budget: {COSTS}"],
-    ),
+    ("pricing: {instanceType: m5.large}\n  budget: {maxCost: '5'}", [f"spec.budget: {COSTS}"]),
     ("nodePool: {}", [f"spec.nodePool: {LEAVE}"]),
     (
         "suspend: true",

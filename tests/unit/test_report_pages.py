@@ -81,6 +81,8 @@ def make_summary(**changes: Any) -> dict[str, Any]:
         "spread": [],
         "sensitivity": [],
         "data": [data],
+        "speedup": None,
+        "cost": None,
         "windows": 40,
         "computed": {"blocks": 1, "solveUnits": 5, "simulations": 12},
     }

@@ -18,7 +18,7 @@ from backsweep.cli.tables import print_plan, print_summary
 if TYPE_CHECKING:
     from backsweep.flow import Finished, Listener, Prepared, Request
 
-__all__ = ["listener_of", "plan", "run", "run_bare", "run_with_prefect", "tell"]
+__all__ = ["exit_code", "listener_of", "plan", "run", "run_bare", "run_with_prefect", "summary_of"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,11 +30,16 @@ def run(options: argparse.Namespace) -> int:
     output = Path(options.output or f"runs/{document.metadata.name}")
     check_output(output)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
-    request = flow.Request(document, folder_of(options.file), output, started)
+    request = flow.Request(document, folder_of(options.file), output, started, baseline=options.baseline)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
         execute = run_with_prefect if wants_prefect(options, progress.say) else run_bare
         finished = execute(request, listener_of(progress))
-    return tell(finished, as_json=options.json)
+    if options.json:
+        json.dump(summary_of(finished), sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    else:
+        print_summary(finished, sys.stdout)
+    return exit_code(finished)
 
 
 def listener_of(progress: ProgressBar) -> Listener:
@@ -44,16 +49,11 @@ def listener_of(progress: ProgressBar) -> Listener:
     return flow.Listener(lambda prepared: progress.say(_opening(prepared)), progress.show, progress.say)
 
 
-def tell(finished: Finished, *, as_json: bool) -> int:
-    """Print what a sweep came to; return the exit code."""
+def exit_code(finished: Finished) -> int:
+    """Return 0, or say that too many trials failed and return 1."""
     prepared = finished.prepared
     failed_percent = 100 * finished.summary["trials"]["failed"] / finished.summary["trials"]["total"]
     allowed = prepared.spec["execution"]["maxFailedTrialsPercent"]
-    if as_json:
-        json.dump(_as_json(finished), sys.stdout, indent=1)
-        sys.stdout.write("\n")
-    else:
-        print_summary(finished, sys.stdout)
     if failed_percent > allowed:
         sys.stderr.write(
             f"backsweep: SweepFailed: {failed_percent:.3g} % of the trials failed, more than "
@@ -133,7 +133,8 @@ def _search(prepared: Prepared) -> dict[str, Any]:
     return {"search": {"rounds": prepared.spec["sampling"]["rounds"], **most}}
 
 
-def _as_json(finished: Finished) -> dict[str, Any]:
+def summary_of(finished: Finished) -> dict[str, Any]:
+    """Return what a sweep came to, as JSON types."""
     prepared = finished.prepared
     return {
         "name": prepared.document.metadata.name,

@@ -36,8 +36,9 @@ def print_summary(finished: Finished, stream: TextIO) -> None:
     for sentence in summary["verdict"]:
         stream.write(textwrap.fill(sentence, WIDTH, initial_indent="  - ", subsequent_indent="    ") + "\n")
     seconds = sum(finished.prepared.times.seconds.values())
+    stream.write(f"\n{summary['trials']['total']:,} trials in {seconds:.1f} s; result {finished.result_digest[:16]}\n")
+    _print_spent(summary, stream)
     stream.write(
-        f"\n{summary['trials']['total']:,} trials in {seconds:.1f} s; result {finished.result_digest[:16]}\n"
         f"run folder  {finished.output} (open report.html)\n"
         f"store       {finished.prepared.store.uri}\n"
         f"check it    backsweep verify {finished.output}\n"
@@ -100,6 +101,17 @@ def _print_search(summary: Mapping[str, Any], stream: TextIO) -> None:
     asked = f"of {search['roundsAsked']}: all points of the axes are tried" if search["exhausted"] else "in all"
     sentence = f"{points:,} points in {len(search['rounds'])} rounds {asked}; best {metric} after each: {found}"
     stream.write(f"\nSearch: {textwrap.fill(sentence, WIDTH)}\n")
+
+
+def _print_spent(summary: Mapping[str, Any], stream: TextIO) -> None:
+    """Print how much faster than one process it was, and what it would have cost."""
+    speedup, cost = summary["speedup"], summary["cost"]
+    if speedup is not None:
+        stream.write(f"{speedup['sentence']}\n")
+    elif not summary["computed"]["simulations"]:
+        stream.write("nothing was computed, so there is no speedup\n")
+    if cost is not None:
+        stream.write(f"cost {cost['amount']} {cost['currency']}, simulated ({cost['prices']})\n")
 
 
 def _print_scenarios(summary: Mapping[str, Any], stream: TextIO) -> None:

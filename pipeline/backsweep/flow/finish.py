@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import InvariantError
-from backsweep.flow.prepare import Prepared, StageTimes
-from backsweep.flow.run import Ran
+from backsweep.flow.baseline import Baseline, measure_speedup
+from backsweep.flow.costs import run_cost
+from backsweep.flow.prepare import Prepared
+from backsweep.flow.run import Ran, ask_workers
+from backsweep.flow.search import describe_search
+from backsweep.flow.step_attempt import StepDone
 from backsweep.plan.solves import costs_of
 from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import PYARROW_VERSION, trials_bytes
+from backsweep.search.optimiser import optimiser_version
+from backsweep.search.rounds import proposals_bytes
 from backsweep.settings import numeric_environment
 from backsweep.solve.engines.versions import engine_versions
 from backsweep.stores.manifest import build_unit_index, commit
@@ -23,10 +29,11 @@ from backsweep.sweep.comparison import Comparison, Rules, compare
 from backsweep.sweep.compute import Computed
 from backsweep.sweep.folder import MOST_SERIES, FolderContents, write_folder
 from backsweep.sweep.judgement import Judgement, judge
-from backsweep.sweep.parts import Ask
 from backsweep.sweep.result import leaders_first, plain_numbers, result_part, store_procedure
 from backsweep.sweep.series import SweepSeries
+from backsweep.sweep.speedup import Speedup
 from backsweep.sweep.summary import summarise
+from backsweep_api.canonical import digest
 from backsweep_api.identity import result_fields
 from backsweep_api.trials import engines_without
 
@@ -43,12 +50,12 @@ class Finished:
     output: Path
 
 
-def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
+def finish(ran: Ran, output: Path, started: str, baseline: Baseline) -> Finished:
     """Compare the trials, judge the winner, commit the manifest and write the run folder.
 
     Parameters
     ----------
-    ask : how the stored series are read; see `ask_workers`.
+    baseline : how the serial time is measured.
 
     Raises
     ------
@@ -58,7 +65,8 @@ def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
     prepared, series, computed = ran.prepared, ran.series, ran.computed
     times, store, table = prepared.times, prepared.store, ran.table
     rules = _rules(prepared)
-    comparison = times.time("compare", lambda: compare(series, rules, ask))
+    comparison = times.time("compare", lambda: compare(series, rules, ask_workers(ran)))
+    speedup = measure_speedup(ran, baseline)
     base = prepared.datasets[0]
     ever = prepared.ledger.count(base.lineage)
     purge = int(prepared.spec["walkForward"]["purge"])
@@ -68,13 +76,15 @@ def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
     procedure = store_procedure(store, comparison)
     if procedure is not None:
         objects["procedure"] = procedure
+    if prepared.rounds:
+        objects["proposals"] = store.put_object(proposals_bytes(prepared.rounds))
     digests = times.time("name units", lambda: _unit_digests(prepared, computed))
     index = store.put_object(build_unit_index(digests))
     named = {
         "document": result_fields(prepared.document),
         "specDigest": prepared.key.spec_digest,
         "strategy": prepared.strategy,
-        "environment": {**numeric_environment(), "pyarrow": PYARROW_VERSION},
+        "environment": {**numeric_environment(), "pyarrow": PYARROW_VERSION, **_optimiser(prepared)},
         "units": {"count": len(digests), "index": index},
         "seeds": {"bootstrap": rules.seed},
     }
@@ -82,17 +92,23 @@ def finish(ran: Ran, ask: Ask, output: Path, started: str) -> Finished:
     if engines:  # a sweep without peers says nothing of them
         named["engines"] = engines
     result = result_part(prepared.plan, table, comparison, named, objects)
-    timings = _timings(times, computed)
-    run = plain_numbers(_run_part(ran, judgement, started, timings))
+    timings = {**_timings(prepared, computed), **_spent(ran, speedup)}
+    run = plain_numbers({**_run_part(ran, judgement, started, timings), **_spent(ran, speedup)})
     committed = times.time("commit", lambda: commit(store, prepared.key, result, run))
     rows = leaders_first(table, comparison, MOST_SERIES)
-    summary = {**summarise(series, computed, comparison, judgement, rules.metric), "where": _where(ran)}
-    summary["notMade"] = engines_without(prepared.document)
+    told = summarise(series, computed, comparison, judgement, rules.metric)
+    where = {"where": _where(ran), **_spent(ran, speedup)}
+    summary = {**told, **where, **describe_search(ran), "notMade": engines_without(prepared.document)}
     digest = committed.result_digest
     pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
     contents = FolderContents(committed.data, trials, timings, pages, rows)
     times.time("run folder", lambda: write_folder(output, contents, series))
-    return Finished(prepared, summary, committed.result_digest, output)
+    return Finished(prepared, {**summary, **_spent(ran, speedup)}, committed.result_digest, output)
+
+
+def _spent(ran: Ran, speedup: Speedup | None) -> dict[str, Any]:
+    """Return what the run was worth in time, and what it would have cost up to now: each who writes it says his own."""
+    return {"speedup": None if speedup is None else speedup.as_plain(), "cost": run_cost(ran)}
 
 
 def _pages(
@@ -124,6 +140,11 @@ def _pages(
     return render(sweep, summary, timings, curves)
 
 
+def _optimiser(prepared: Prepared) -> dict[str, str]:
+    """Return the version of what proposed a search's later rounds: another one may propose other trials."""
+    return {"optuna": optimiser_version()} if prepared.spec["sampling"].get("rounds", 1) > 1 else {}
+
+
 def _rules(prepared: Prepared) -> Rules:
     objective = prepared.spec["objective"]
     costs = costs_of({"costs": prepared.spec["axes"]["costs"][0]})
@@ -142,13 +163,18 @@ def _unit_digests(prepared: Prepared, computed: Computed) -> dict[str, str]:
     return digests
 
 
-def _timings(times: StageTimes, computed: Computed) -> dict[str, Any]:
-    """Return timings.json: seconds by the clock of each stage, and of each profile and estimator in all processes."""
+def _timings(prepared: Prepared, computed: Computed) -> dict[str, Any]:
+    """Return timings.json: seconds by the clock of each stage, and of each profile and estimator in all processes.
+
+    The steps of the pipeline that made the data stand beside them.
+    """
     cells = [
         {"stage": stage, "estimator": estimator, "seconds": round(seconds, 6)}
         for (stage, estimator), seconds in sorted(computed.seconds.items())
     ]
-    return {"stages": {stage: round(seconds, 6) for stage, seconds in times.seconds.items()}, "cells": cells}
+    stages = {stage: round(seconds, 6) for stage, seconds in prepared.times.seconds.items()}
+    steps = {step.name: round(step.seconds, 6) for step in prepared.steps}
+    return {"stages": stages, "cells": cells, **({"steps": steps} if steps else {})}
 
 
 def _run_part(ran: Ran, judgement: Judgement, started: str, timings: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,12 +206,20 @@ def _run_part(ran: Ran, judgement: Judgement, started: str, timings: Mapping[str
             "bytesReturned": ran.bytes_returned,
         },
         "timings": timings["stages"],
+        "steps": [_described(step) for step in prepared.steps],
         "verdict": judgement.sentences,
         "trialsEver": judgement.trials_ever,
         "deflatedSharpeEver": judgement.dsr_ever,
         "versions": {"backsweep": metadata.version("backsweep"), "python": platform.python_version()},
         "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},
     }
+
+
+def _described(step: StepDone) -> dict[str, Any]:
+    """Return a step that made the data as the manifest names it: its record is the unit `step-<identity>`."""
+    outputs = {path: digest(tree) for path, tree in step.outputs.items()}
+    described = {"name": step.name, "identity": step.identity, "cached": step.is_cached, "outputs": outputs}
+    return {**described, "seconds": round(step.seconds, 6)}
 
 
 def _where(ran: Ran) -> dict[str, Any]:

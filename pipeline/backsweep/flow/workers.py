@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ class Workers:
     Attributes
     ----------
     bytes_returned : what the workers sent back; 0 where nothing crosses to another process but results.
+    start_seconds : what starting them took.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Workers:
     ) -> None:
         self.place = place
         self.bytes_returned = 0
+        self.start_seconds = 0.0
         self._execution = execution
         self._store = store
         self._address = address
@@ -81,7 +84,9 @@ class Workers:
             If Ray is not installed, or does not start.
         """
         if self._started is None:
+            began = time.perf_counter()
             self._started = self._start()
+            self.start_seconds += time.perf_counter() - began
         return self._started[1]
 
     def run(self, blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[BlockOutcome[Result]]:

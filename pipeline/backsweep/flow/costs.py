@@ -1,0 +1,69 @@
+"""What a run held, stage by stage, for its simulated cost: the document's resources where it names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from backsweep.flow.run import Ran
+from backsweep.sweep.cost import Held, Use, computing_uses, cost_record, stage_use
+from backsweep.sweep.work import peak_bytes
+from backsweep_api.pricing import prices_of
+from backsweep_api.quantities import GIB, read_quantity
+
+__all__ = ["COMPUTING", "STARTING", "run_cost"]
+
+COMPUTING = "solve and simulate"
+STARTING = "start workers"
+ONE_CORE = Decimal(1)
+SHOWN = Decimal("0.01")
+
+
+def run_cost(ran: Ran) -> dict[str, Any] | None:
+    """Return what the run would have cost up to now, by stage; None where the document has no prices.
+
+    Every stage holds one process; while blocks are computed, and with Ray from its start until the trials are
+    compared, the workers are held, too. A serial run's process is its worker.
+    """
+    pricing = ran.prepared.document.spec.pricing
+    if pricing is None:
+        return None
+    cluster = ran.prepared.spec.get("cluster", {})
+    head, head_basis = _held(cluster.get("head"), peak_bytes())
+    worker, worker_basis = _held(cluster.get("workers"), ran.computed.peak_bytes or peak_bytes())
+    uses: list[Use] = []
+    for stage, seconds in ran.prepared.times.seconds.items():
+        uses += _uses(ran, stage, seconds, head, worker)
+    basis = f"this process: {head_basis}"
+    if ran.place.kind != "serial":
+        basis += f"; {ran.place.workers} workers of {worker_basis}"
+    return cost_record(prices_of(pricing), uses, basis)
+
+
+def _uses(ran: Ran, stage: str, seconds: float, head: Held, worker: Held) -> list[Use]:
+    place = ran.place
+    workers = worker * Decimal(place.workers)
+    if stage == "compare" and place.kind == "ray" and ran.computed.fresh:
+        return [stage_use(stage, head + workers, seconds)]
+    if stage != COMPUTING or not ran.computed.fresh:
+        return [stage_use(stage, head, seconds)]
+    if place.kind == "serial":
+        return computing_uses(stage, head, 1, seconds, ran.computed.seconds)
+    starting = (
+        min(ran.workers.start_seconds, seconds) if place.is_ray else 0.0
+    )  # processes start with their first block
+    uses = [stage_use(STARTING, head + workers, starting)] if starting else []
+    computing = seconds - starting
+    if place.is_ray:
+        uses.append(stage_use(f"{stage}: head", head, computing))
+    return [*uses, *computing_uses(stage, worker, place.workers, computing, ran.computed.seconds)]
+
+
+def _held(described: Mapping[str, str] | None, measured_bytes: int) -> tuple[Held, str]:
+    """Return what a process holds, and whether the document says so or it was measured."""
+    if described is not None:
+        held = Held(read_quantity(described["cpu"]), read_quantity(described["memory"]) / GIB)
+        return held, f"{described['cpu']} cores and {described['memory']}, as the document says"
+    held = Held(ONE_CORE, Decimal(measured_bytes) / GIB)
+    return held, f"1 core and {held.memory_gib.quantize(SHOWN)} GiB, the most it was measured to hold"
