@@ -43,7 +43,6 @@ __all__ = [
     "prepare",
     "read_sweep",
     "store_address",
-    "store_of_document",
 ]
 
 LOCAL_STORE = ".backsweep/store"
