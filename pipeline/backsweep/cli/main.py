@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_document_commands(commands)
     _add_store_commands(commands)
+    _add_log_commands(commands)
     _add_trial_commands(commands)
     _add_matrix_commands(commands)
     _add_data_commands(commands)
@@ -66,7 +67,20 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
     run = _command(commands, "run", "run:run", "run a sweep; what the store already has is not computed again")
     _add_document(run)
     run.add_argument("--output", metavar="DIR", help="run folder (default: runs/NAME)")
+    run.add_argument(
+        "--baseline",
+        choices=("sample", "full", "none"),
+        default="sample",
+        help="how the serial time behind the speedup is measured (default: on a sample of the work, done again)",
+    )
     add_no_prefect(run)
+    pipeline = _command(commands, "pipeline", "pipeline:pipeline", "run the steps of a pipeline, then its sweep")
+    pipeline.add_argument("file", metavar="FILE", help="a Python file that defines `pipeline`")
+    _add_set(pipeline)
+    pipeline.add_argument("--output", metavar="DIR", help="run folder of the sweep (default: runs/NAME)")
+    pipeline.add_argument("--again", action="append", default=[], metavar="STEP", help="run a step whatever is stored")
+    pipeline.add_argument("--json", action="store_true", help="print JSON")
+    add_no_prefect(pipeline)
     plan = _command(commands, "plan", "run:plan", "print what a sweep would compute, and what the store already has")
     _add_document(plan)
     validate = _command(commands, "validate", "documents:validate", "check a document and name every problem")
@@ -121,6 +135,20 @@ def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _add_log_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    logs = _command(commands, "logs", "logs:logs", "print what a sweep's newest run said, from its store")
+    logs.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="a run folder (default: the newest in runs/), or the document of a run that left none",
+    )
+    logs.add_argument("--workers", action="store_true", help="what its workers printed")
+    logs.add_argument("--log", metavar="NAME", help="this log, of those --list names")
+    logs.add_argument("--list", action="store_true", help="name the logs of all its runs, the newest last")
+    logs.add_argument("--json", action="store_true", help="name them as JSON")
+
+
 def _add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     explain = _command(commands, "explain", "trials:explain", "what exactly was computed for a trial")
     _add_trial(explain)
@@ -171,6 +199,11 @@ def _command(
 
 def _add_document(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a BacktestSweep document (YAML); - is standard input")
+    _add_set(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         action="append",
@@ -179,7 +212,6 @@ def _add_document(parser: argparse.ArgumentParser) -> None:
         dest="sets",
         help="replace a field below spec, as in --set axes.lookback=126,252",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_trial(parser: argparse.ArgumentParser) -> None:

@@ -3,15 +3,21 @@
 from backsweep.flow.finish import Finished
 from backsweep.flow.prepare import Prepared, prepare, read_sweep
 from backsweep.flow.stages import FlowLostError, Listener, Request, Stages, run_plainly
+from backsweep.flow.steps import Attempts, Pipeline, Step, StoredData, step
 
 __all__ = [
+    "Attempts",
     "Finished",
     "FlowLostError",
     "Listener",
+    "Pipeline",
     "Prepared",
     "Request",
     "Stages",
+    "Step",
+    "StoredData",
     "prepare",
     "read_sweep",
     "run_plainly",
+    "step",
 ]

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backsweep.errors import UserError
-from backsweep.flow.step import Step, overlap
+from backsweep.flow.steps import Step, overlap
 
 __all__ = ["Command", "command_of"]
 

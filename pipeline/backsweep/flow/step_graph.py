@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from backsweep.errors import UserError
-from backsweep.flow.step import Step, overlap
+from backsweep.flow.steps import Step, overlap
 
 __all__ = ["Node", "ordered"]
 

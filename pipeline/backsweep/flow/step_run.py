@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backsweep.errors import StepError, TransientError, UserError
-from backsweep.flow.step import Step
 from backsweep.flow.step_attempt import StepDone, StepPlace, attempt
-from backsweep.flow.step_graph import Node, ordered
+from backsweep.flow.step_graph import Node
 from backsweep.flow.step_process import Limits
 from backsweep.stores.opening import AnyStore
 
@@ -26,7 +25,7 @@ __all__ = ["StepListener", "TryStep", "run_steps", "try_plainly"]
 OWN_FOLDER = ".backsweep"
 MOST_SIDE_BY_SIDE = 4
 
-TryStep = Callable[[Step, Callable[[], StepDone]], StepDone]
+TryStep = Callable[[Node, Callable[[], StepDone]], StepDone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +36,30 @@ class StepListener:
     done: Callable[[StepDone], None]
 
 
-def try_plainly(step: Step, attempt_once: Callable[[], StepDone]) -> StepDone:
+def try_plainly(node: Node, attempt_once: Callable[[], StepDone]) -> StepDone:
     """Try a step as often as it says, without a flow around it."""
-    for _ in range(step.attempts.retries):
+    attempts = node.step.attempts
+    for _ in range(attempts.retries):
         try:
             return attempt_once()
         except StepError:
-            time.sleep(step.attempts.pause_seconds)
+            time.sleep(attempts.pause_seconds)
     return attempt_once()
 
 
 def run_steps(
-    steps: Sequence[Step],
+    nodes: Sequence[Node],
     folder: Path,
     store: AnyStore,
     listener: StepListener,
     try_step: TryStep = try_plainly,
     again: Sequence[str] = (),
 ) -> tuple[StepDone, ...]:
-    """Bring the outputs of all steps into their places, and return the steps in the order they may run in.
+    """Bring the outputs of all steps into their places, and return the steps in their order.
 
     Parameters
     ----------
+    nodes : of all steps; see `ordered`.
     folder : of the pipeline; all paths begin there.
     store : remembers what was run, and keeps the outputs.
     try_step : runs the attempts at a step: `try_plainly`, or as a task of a flow.
@@ -67,16 +68,10 @@ def run_steps(
     Raises
     ------
     StepError, UserError
-        Of the first step, in that order, that failed. Steps beside it end first; those after it do not run.
+        Of the first step in order that failed. Steps beside it end first; those after it do not run.
     TransientError
         Another run works in the same folder.
     """
-    nodes = ordered(steps)
-    unknown = sorted(set(again) - {node.step.name for node in nodes})
-    if unknown:
-        raise UserError(
-            f"--again {unknown[0]}: there is no such step; there are {', '.join(n.step.name for n in nodes)}"
-        )
     own = folder / OWN_FOLDER
     with _alone(own) as scratch:
         at = StepPlace(folder, scratch, own / "replaced", store, listener.hear, frozenset(again))
@@ -119,12 +114,12 @@ class _Run:
         for node in self._nodes:
             if not self._failed and node.step.name not in started and node.needs <= self._done.keys():
                 context = contextvars.copy_context()  # a flow's tasks find their flow in it
-                running[pool.submit(context.run, self._run, node.step)] = node.step.name
+                running[pool.submit(context.run, self._run, node)] = node.step.name
         return bool(running)
 
-    def _run(self, step: Step) -> StepDone:
-        limits = Limits(step.attempts.timeout_seconds, self._stop)
-        return self._try_step(step, lambda: attempt(step, self._at, limits))
+    def _run(self, node: Node) -> StepDone:
+        limits = Limits(node.step.attempts.timeout_seconds, self._stop)
+        return self._try_step(node, lambda: attempt(node.step, self._at, limits))
 
     def _note(self, name: str, future: Future[StepDone]) -> None:
         error = future.exception()

@@ -108,6 +108,8 @@ def _bar_lists(timings: Mapping[str, Any]) -> list[tuple[str, Sequence[tuple[str
     lists: list[tuple[str, Sequence[tuple[str, float]]]] = [
         ("Stages, by the clock", [(str(stage), float(spent)) for stage, spent in timings["stages"].items()])
     ]
+    if timings.get("steps"):
+        lists.insert(0, ("Steps before the sweep, by the clock", list(timings["steps"].items())))
     work = other_work(timings)
     return [*lists, ("Inside solve and simulate, all processes", work)] if work else lists
 

@@ -171,9 +171,10 @@ def data_tables(summary: Mapping[str, Any], datasets: Sequence[tuple[str, Mappin
 
 def time_tables(timings: Mapping[str, Any]) -> str:
     """Return stages by the clock, and the picture's numbers for those who cannot see it."""
+    named = [(f"step {name}", spent) for name, spent in timings.get("steps", {}).items()]
     stages = table(
         [header("stage"), header("by the clock", style="n")],
-        [[text(stage), number(seconds_text(spent))] for stage, spent in timings["stages"].items()],
+        [[text(stage), number(seconds_text(spent))] for stage, spent in [*named, *timings["stages"].items()]],
     )
     work = other_work(timings)
     if not work:
