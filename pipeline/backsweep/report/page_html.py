@@ -13,6 +13,7 @@ import yaml
 
 from backsweep.report.metric_text import metric_text
 from backsweep.report.page_curves import Curves, curve_figures
+from backsweep.report.page_money import cost_section, speedup_section
 from backsweep.report.page_parity import parity_section
 from backsweep.report.page_parts import section
 from backsweep.report.page_style import STYLE
@@ -70,6 +71,8 @@ def page(sweep: Sweep, summary: Mapping[str, Any], timings: Mapping[str, Any], c
         _unless_empty("failures", "Failures", _failures(summary)),
         section("data", "Data", data_tables(summary, sweep.datasets)),
         section("time", "Where the time went", _time(summary, timings, heatmap)),
+        _unless_empty("speedup", "Speedup", speedup_section(summary)),
+        _unless_empty("cost", "Cost", cost_section(summary)),
         section("again", "How to reproduce it", _reproduction(sweep, summary)),
     ]
     title = f"{escape(sweep.name)}: Backsweep report"
