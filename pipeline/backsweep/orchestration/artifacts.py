@@ -52,7 +52,7 @@ def progress_sentence(progress: Progress, seconds: float) -> str:
 
 
 def finished_artifacts(finished: Finished) -> list[Artifact]:
-    """Return leaders, verdict, heatmap and places of a finished sweep."""
+    """Return leaders, verdict, places, speedup, cost and heatmap of a finished sweep."""
     name = finished.prepared.document.metadata.name
     summary = finished.summary
     found = [
@@ -60,6 +60,13 @@ def finished_artifacts(finished: Finished) -> list[Artifact]:
         Artifact(key_of("verdict", name), "markdown", _verdict(summary), "is the winner luck?"),
         Artifact(key_of("files", name), "markdown", _places(finished), "report, manifest, store"),
     ]
+    if summary["speedup"] is not None:
+        speedup = summary["speedup"]
+        found.append(Artifact(key_of("speedup", name), "table", _speedup(speedup), speedup["sentence"]))
+    if summary["cost"] is not None:
+        cost = summary["cost"]
+        told = f"{cost['amount']} {cost['currency']}, simulated: {cost['prices']}"
+        found.append(Artifact(key_of("cost", name), "table", json.dumps(cost["stages"]), told))
     picture = finished.output / "heatmap.png"
     if picture.is_file() and picture.stat().st_size <= LARGEST_PICTURE_BYTES:
         found.append(Artifact(key_of("heatmap", name), "image", _data_uri(picture), "where the time went"))
@@ -75,6 +82,19 @@ def _leaders(summary: Mapping[str, Any]) -> str:
         for leader in summary["leaders"]
     ]
     return json.dumps(rows)
+
+
+def _speedup(found: Mapping[str, Any]) -> str:
+    rows = [
+        ("serial seconds", found["baselineSeconds"]),
+        ("their standard error", found["baselineError"]),
+        ("seconds by the clock", found["wallSeconds"]),
+        ("workers", found["workers"]),
+        ("speedup", found["ratio"]),
+        ("efficiency", found["efficiency"]),
+        ("measured by", found["baselineMethod"]),
+    ]
+    return json.dumps([{"what": what, "value": value} for what, value in rows])
 
 
 def _rounded(value: float | None) -> float | None:
