@@ -10,7 +10,7 @@ from backsweep_api.errors import SpecError
 from backsweep_api.not_built import table_uris, unbuilt_problems
 from backsweep_api.spec.document import BacktestSweep
 
-__all__ = ["Target", "validate"]
+__all__ = ["Target", "cluster_problems", "validate"]
 
 Target = Literal["local", "cluster"]
 
@@ -27,11 +27,11 @@ def validate(text: str, target: Target = "local") -> list[str]:
         return list(error.problems)
     if target == "local":
         return list(unbuilt_problems(document))
-    return list(_laptop_only(document))
+    return list(cluster_problems(document))
 
 
-def _laptop_only(document: BacktestSweep) -> Iterator[str]:
-    """Yield what a cluster cannot reach."""
+def cluster_problems(document: BacktestSweep) -> Iterator[str]:
+    """Yield one sentence for each thing in a document that no cluster can reach."""
     storage = document.spec.storage
     if storage is None:
         yield "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix"

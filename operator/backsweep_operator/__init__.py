@@ -1,0 +1,1 @@
+"""The operator of BacktestSweep: observe, decide (pure), act."""

@@ -1,0 +1,5 @@
+"""Deciding, purely: (snapshot, now) -> Decision."""
+
+from backsweep_operator.decide.ladder import decide
+
+__all__ = ["decide"]

@@ -1,0 +1,181 @@
+"""Status as a value: conditions are computed once, from what was observed, and written by one action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backsweep_api.conditions import ConditionType, State
+from backsweep_api.status import LONGEST_MESSAGE, Condition, Links, Run, SweepStatus, TrialCounts, timestamp
+from backsweep_operator.build import head_address
+from backsweep_operator.decide.costs import cost_of
+from backsweep_operator.decide.pool import pool_size
+from backsweep_operator.decide.situation import Situation
+from backsweep_operator.model import (
+    Action,
+    EmitEvent,
+    Instant,
+    PatchStatus,
+    Premise,
+)
+
+__all__ = ["Told", "status_of", "write_status"]
+
+WORKING = (State.QUEUED, State.STARTING, State.RUNNING, State.STOPPING, State.RETRYING)
+WARNINGS = (State.FAILED, State.RETRYING, State.NOT_ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reader is told: the state, why in one word, and a sentence."""
+
+    state: State
+    reason: str
+    message: str = ""
+
+
+def write_status(
+    situation: Situation, run: Run | None, told: Told, now: Instant, premises: tuple[Premise, ...] = ()
+) -> list[Action]:
+    """Return the write of status and the Event of a new state; nothing where status says it already.
+
+    Mere progress is written once in `status_seconds`; a change of state, phase or generation at once.
+    """
+    before = situation.status
+    status = status_of(situation, run, told, now)
+    if not _significant(before, status):
+        last = before.last_progress_time or 0
+        same = _without_progress(before) == _without_progress(status) and before.trials == status.trials
+        if told.state not in WORKING or now < last + situation.release.status_seconds:
+            return []
+        if same and status.cost is not None and before.cost is not None and status.cost.amount == before.cost.amount:
+            return []
+    reference = situation.sweep.reference
+    actions: list[Action] = [PatchStatus(reference, status, premises)]
+    if before.state is not told.state:
+        text = told.message or str(told.state)
+        warns = told.state in WARNINGS
+        actions.append(EmitEvent(reference, "Warning" if warns else "Normal", told.reason, text))
+    return actions
+
+
+def status_of(situation: Situation, run: Run | None, told: Told, now: Instant) -> SweepStatus:
+    """Return the whole status."""
+    before = situation.status
+    update: dict[str, object] = {
+        "observed_generation": situation.sweep.generation,
+        "conditions": _conditions(situation, run, told, now),
+        "run": run,
+        "trials": _trials(situation),
+        "cost": cost_of(situation, now),
+        "links": _links(situation, run),
+        "start_time": None if run is None else timestamp(run.run_started_at),
+        "completion_time": _completion(situation, told, now),
+        "last_progress_time": int(now),
+    }
+    if run is not None and situation.run is not None and run.attempt != situation.run.attempt:
+        update |= dict.fromkeys(("best", "overfitting", "speedup", "manifest"))
+    report = situation.report
+    if report is not None:
+        for field in ("best", "overfitting", "speedup", "manifest"):
+            if getattr(report, field) is not None:
+                update[field] = getattr(report, field)
+    return before.model_copy(update=update)
+
+
+def _significant(before: SweepStatus, status: SweepStatus) -> bool:
+    """Whether more than progress has changed."""
+    told = [[(each.type, each.status, each.reason) for each in of.conditions] for of in (before, status)]
+    fields = ("observed_generation", "run", "manifest", "completion_time")
+    return told[0] != told[1] or any(getattr(before, field) != getattr(status, field) for field in fields)
+
+
+def _without_progress(status: SweepStatus) -> tuple[object, ...]:
+    """Return what of a status stays while nothing goes on."""
+    return status.trials, status.links, tuple(each.message for each in status.conditions)
+
+
+def _conditions(situation: Situation, run: Run | None, told: Told, now: Instant) -> tuple[Condition, ...]:
+    """Return the conditions every observed sweep has."""
+    accepted, state = not situation.problems, told.state
+    refusal = " ".join(f"{problem}." for problem in situation.problems)
+    ready, ready_reason = _cluster_ready(situation, run)
+    found = {
+        ConditionType.ACCEPTED: (accepted, "Accepted" if accepted else "Refused", refusal),
+        ConditionType.CLUSTER_READY: (ready, ready_reason, ""),
+        ConditionType.PROGRESSING: (
+            state in WORKING,
+            told.reason if state in WORKING else str(state),
+            told.message if state in WORKING else "",
+        ),
+        ConditionType.COMPLETE: (state is State.SUCCEEDED, str(state), told.message),
+        ConditionType.FAILED: (*_outcome(told, State.FAILED),),
+        ConditionType.SUSPENDED: (*_outcome(told, State.SUSPENDED),),
+    }
+    return tuple(
+        _condition(situation, kind, holds, (reason, message), now) for kind, (holds, reason, message) in found.items()
+    )
+
+
+def _outcome(told: Told, state: State) -> tuple[bool, str, str]:
+    """Return a condition that holds in one state only."""
+    return (True, told.reason, told.message) if told.state is state else (False, f"Not{state}", "")
+
+
+def _condition(
+    situation: Situation, kind: ConditionType, holds: bool, told: tuple[str, str], now: Instant
+) -> Condition:
+    """Return a condition; its transition time is kept while its status stays."""
+    before = situation.status.condition(kind)
+    kept = before is not None and (before.status == "True") is holds
+    return Condition(
+        type=kind,
+        status="True" if holds else "False",
+        reason=told[0],
+        message=told[1][:LONGEST_MESSAGE],
+        last_transition_time=before.last_transition_time if kept and before is not None else timestamp(now),
+        observed_generation=situation.sweep.generation,
+    )
+
+
+def _cluster_ready(situation: Situation, run: Run | None) -> tuple[bool, str]:
+    """Return whether the sweep's cluster is ready, and in one word why not."""
+    cluster, document = situation.cluster, situation.document
+    if cluster is not None and not cluster.deleting:
+        if cluster.suspended:
+            return False, "QueuedByKueue"
+        return (True, "Ready") if cluster.ready else (False, "NotReadyYet")
+    given = None if document is None else document.spec.cluster
+    if given is not None and given.existing is not None:
+        return True, "Elsewhere"
+    if document is not None and pool_size(document.spec, situation.sweep.trials) == 0:
+        return False, "NotNeeded"
+    return False, "NoCluster"
+
+
+def _trials(situation: Situation) -> TrialCounts | None:
+    """Return the newest counts: of the report, of the flow's progress, or of the plan."""
+    report, flow_run = situation.report, situation.flow_run
+    if report is not None and report.trials is not None:
+        return report.trials
+    if flow_run is not None and flow_run.progress is not None:
+        return flow_run.progress.trials
+    before = situation.status.trials
+    if situation.document is None or (before is not None and not situation.changed):
+        return before
+    return TrialCounts(total=situation.sweep.trials)
+
+
+def _links(situation: Situation, run: Run | None) -> Links | None:
+    """Return where to look while there is something to see."""
+    ui, flow_id = situation.release.prefect_ui_url, None if run is None else run.flow_run_id
+    prefect = f"{ui.rstrip('/')}/runs/flow-run/{flow_id}" if ui and flow_id else None
+    cluster = situation.cluster
+    ray = head_address(cluster.attempt) if cluster is not None and not cluster.deleting else None
+    return Links(prefect=prefect, ray=ray) if prefect or ray else None
+
+
+def _completion(situation: Situation, told: Told, now: Instant) -> str | None:
+    """Return when the sweep ended; kept once it has."""
+    if told.state not in (State.SUCCEEDED, State.FAILED):
+        return None
+    return situation.status.completion_time or timestamp(now)

@@ -1,0 +1,221 @@
+"""What was seen, kept as views; and the snapshot one decision is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from backsweep_api.conditions import Phase, State
+from backsweep_api.errors import InvariantError
+from backsweep_api.names import LABEL_USABLE, AttemptName
+from backsweep_operator.errors import StaleReadError
+from backsweep_operator.model import (
+    ClusterView,
+    FlowRunView,
+    Instant,
+    JobView,
+    Kind,
+    PodView,
+    PolicyView,
+    Release,
+    Snapshot,
+    SweepView,
+)
+from backsweep_operator.projections import cluster_view, job_view, pod_view, policy_view, sweep_view
+
+__all__ = ["Key", "Seen", "snapshot_of"]
+
+Key = tuple[str, str]
+"""Namespace and name of a sweep: what the queue holds."""
+
+Child = TypeVar("Child", ClusterView, PolicyView, JobView, PodView)
+View = SweepView | ClusterView | PolicyView | JobView | PodView
+PROJECTIONS: Mapping[Kind, Callable[[Mapping[str, Any]], View | None]] = {
+    Kind.SWEEP: sweep_view,
+    Kind.CLUSTER: cluster_view,
+    Kind.POLICY: policy_view,
+    Kind.JOB: job_view,
+    Kind.POD: pod_view,
+}
+USABLE = "true"
+
+
+@dataclass(slots=True)
+class Seen:
+    """Everything watched, as views by kind; filled by watches, by lists and by the answers to own writes.
+
+    `flow_runs` has what Prefect last said, `answered_at` when. `reserved` are sweeps whose beginning is under way,
+    or may have happened without an answer.
+    """
+
+    views: dict[Kind, dict[Key, View]] = field(default_factory=lambda: {kind: {} for kind in PROJECTIONS})
+    versions: dict[tuple[Kind, Key], int] = field(default_factory=dict)
+    by_sweep: dict[tuple[Kind, Key], set[Key]] = field(default_factory=dict)
+    active: set[Key] = field(default_factory=set)
+    waiting: dict[Key, Instant] = field(default_factory=dict)
+    reserved: set[Key] = field(default_factory=set)
+    accounts: dict[str, set[str]] = field(default_factory=dict)
+    flow_runs: dict[AttemptName, FlowRunView] = field(default_factory=dict)
+    runs_of: dict[Key, set[AttemptName]] = field(default_factory=dict)
+    answered_at: Instant | None = None
+
+    def see(self, kind: Kind, raw: Mapping[str, Any]) -> Key | None:
+        """Take in an object, unless a newer version of it was seen, and return the sweep it is about."""
+        if kind is Kind.SERVICE_ACCOUNT:
+            self._see_account(raw)
+            return None
+        meta = raw["metadata"]
+        place = (meta.get("namespace", ""), meta["name"])
+        version = int(meta["resourceVersion"])
+        if version < self.versions.get((kind, place), 0):
+            return None
+        view = PROJECTIONS[kind](raw)
+        if view is None:
+            return None
+        self.versions[kind, place] = version
+        self.views[kind][place] = view
+        about = _about(view)
+        if isinstance(view, SweepView):
+            self._count(about, view)
+        else:
+            self.by_sweep.setdefault((kind, about), set()).add(place)
+        return about
+
+    def forget(self, kind: Kind, place: Key, version: int) -> Key | None:
+        """Take out an object that was gone at `version`, and return the sweep it was about.
+
+        The version stays, so that an answer to an own write that arrives late does not bring the object back.
+        """
+        if kind not in self.views or version < self.versions.get((kind, place), 0):
+            return None
+        self.versions[kind, place] = version
+        view = self.views[kind].pop(place, None)
+        if view is None:
+            return None
+        about = _about(view)
+        if isinstance(view, SweepView):
+            self.active.discard(about)
+            self.reserved.discard(about)
+            self.waiting.pop(about, None)
+        else:
+            self.by_sweep.get((kind, about), set()).discard(place)
+        return about
+
+    def replace(self, kind: Kind, raws: Iterable[Mapping[str, Any]], version: int) -> set[Key]:
+        """Take in a whole list of `version`: what is not in it is gone. Return the sweeps it is or was about."""
+        listed = {(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in raws}
+        touched = {self.forget(kind, place, version) for place in [*self.views[kind]] if place not in listed}
+        for known in [known for known in self.versions if known[0] is kind and known[1] not in listed]:
+            if self.versions[known] <= version:
+                del self.versions[known]
+        touched |= {self.see(kind, raw) for raw in listed.values()}
+        return {key for key in touched if key is not None}
+
+    def note_flow_run(self, view: FlowRunView) -> None:
+        """Take in one flow run."""
+        self.flow_runs[view.attempt] = view
+        self.runs_of.setdefault((view.attempt.namespace, view.attempt.sweep), set()).add(view.attempt)
+
+    def note_flow_runs(self, asked: Iterable[AttemptName], found: Iterable[FlowRunView], now: Instant) -> set[Key]:
+        """Take in Prefect's answer about the attempts asked for; return the sweeps of those that have changed."""
+        answers = {view.attempt: view for view in found}
+        changed: set[Key] = set()
+        for attempt in {*asked, *answers}:
+            if self.flow_runs.get(attempt) != answers.get(attempt):
+                changed.add((attempt.namespace, attempt.sweep))
+            if attempt in answers:
+                self.note_flow_run(answers[attempt])
+            else:
+                self._forget_run(attempt)
+        self.answered_at = now
+        return changed
+
+    def attempts_to_poll(self) -> list[AttemptName]:
+        """Return the attempts whose flow runs matter: those of sweeps at work, and any that has not ended."""
+        at_work = set()
+        for key in sorted(self.active):
+            view = self.views[Kind.SWEEP].get(key)
+            if isinstance(view, SweepView) and view.status.run is not None:
+                run, uid = view.status.run, view.reference.uid
+                at_work.add(AttemptName.of((*key, uid), run.spec_digest, run.attempt))
+        for attempt in [attempt for attempt, view in self.flow_runs.items() if view.state.terminal]:
+            if attempt not in at_work:
+                self._forget_run(attempt)
+        return sorted(at_work | set(self.flow_runs))
+
+    def _forget_run(self, attempt: AttemptName) -> None:
+        self.flow_runs.pop(attempt, None)
+        key = (attempt.namespace, attempt.sweep)
+        left = self.runs_of.get(key, set()) - {attempt}
+        if left:
+            self.runs_of[key] = left
+        else:
+            self.runs_of.pop(key, None)
+
+    def take_place(self, key: Key, limit: int) -> None:
+        """Count a sweep as active before its beginning is written.
+
+        Raises
+        ------
+        StaleReadError
+            If there is no place any more.
+        """
+        if len((self.active | self.reserved) - {key}) >= limit:
+            raise StaleReadError(f"{limit} sweeps have an attempt by now")
+        self.reserved.add(key)
+
+    def _count(self, key: Key, view: SweepView) -> None:
+        """Keep the counts of sweeps at work and waiting."""
+        run = view.status.run
+        at_work = run is not None and run.phase is not Phase.STOPPED
+        self.active.add(key) if at_work else self.active.discard(key)
+        if view.status.state is State.QUEUED and not at_work:
+            self.waiting[key] = view.created_at
+        else:
+            self.waiting.pop(key, None)
+        self.reserved.discard(key)
+
+    def _see_account(self, raw: Mapping[str, Any]) -> None:
+        """Keep a ServiceAccount's name if it is labelled as usable."""
+        meta = raw["metadata"]
+        names = self.accounts.setdefault(meta.get("namespace", ""), set())
+        usable = meta.get("labels", {}).get(LABEL_USABLE) == USABLE
+        names.add(meta["name"]) if usable else names.discard(meta["name"])
+
+
+def snapshot_of(key: Key, seen: Seen, release: Release) -> Snapshot:
+    """Return the snapshot of one sweep's name."""
+    sweep = seen.views[Kind.SWEEP].get(key)
+    if sweep is not None and not isinstance(sweep, SweepView):
+        raise InvariantError(f"{key} is kept as a {type(sweep).__name__}")
+    mine = (sweep.created_at if sweep is not None else 0.0, key)
+    return Snapshot(
+        namespace=key[0],
+        name=key[1],
+        release=release,
+        sweep=sweep,
+        clusters=_children(seen, Kind.CLUSTER, key, ClusterView),
+        jobs=_children(seen, Kind.JOB, key, JobView),
+        pods=_children(seen, Kind.POD, key, PodView),
+        policies=_children(seen, Kind.POLICY, key, PolicyView),
+        flow_runs=tuple(seen.flow_runs[attempt] for attempt in sorted(seen.runs_of.get(key, ()))),
+        flow_runs_at=seen.answered_at,
+        others_active=len((seen.active | seen.reserved) - {key}),
+        others_ahead=sum(1 for other, since in seen.waiting.items() if (since, other) < mine),
+        service_accounts=frozenset(seen.accounts.get(key[0], ())),
+    )
+
+
+def _children(seen: Seen, kind: Kind, key: Key, view: type[Child]) -> tuple[Child, ...]:
+    """Return a sweep's views of one kind, by name."""
+    places = sorted(seen.by_sweep.get((kind, key), ()))
+    found = (seen.views[kind].get(place) for place in places)
+    return tuple(each for each in found if isinstance(each, view))
+
+
+def _about(view: View) -> Key:
+    """Return the sweep a view is about."""
+    if isinstance(view, SweepView):
+        return view.reference.namespace, view.reference.name
+    return view.attempt.namespace, view.attempt.sweep
