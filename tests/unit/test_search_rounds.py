@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from backsweep.errors import UserError, VerificationError
 from backsweep.search.coordinates import Coordinates
 from backsweep.search.optimiser import optimiser_version, propose
-from backsweep.search.rounds import Known, next_round, proposals_bytes, proposed_points
+from backsweep.search.rounds import Known, _told, next_round, proposals_bytes, proposed_points
 from backsweep_api.canonical import canonical_json, digest
 from backsweep_api.documents import document_from_tree
 from backsweep_api.rounds import SearchSpace, Values
@@ -160,6 +160,13 @@ def test_a_search_does_better_than_chance_with_as_many_trials() -> None:
         drawn = planted_space(seed).by_chance(2)
         chance.append(max(planted(next(drawn)) for _ in range(96)))
     assert median(found) > 0.5 * median(chance)  # scores are negative: less than half as far from the optimum
+
+
+def test_of_many_points_the_best_and_the_latest_are_told() -> None:
+    known: list[Known] = [({"profile": str(place)}, float(-abs(place - 40))) for place in range(2_000)]
+    told = [int(values["profile"]) for values, _ in _told(known)]
+    assert told == [*range(90), *range(90, 100), *range(1_100, 2_000)]
+    assert _told(known[:900]) == known[:900]
 
 
 @settings(max_examples=60)

@@ -16,6 +16,8 @@ __all__ = ["Known", "next_round", "proposals_bytes", "proposed_points"]
 
 Known = tuple[Values, float]  # a point and its score: the more the better, -inf where it has none
 MOST_ASKS = 5  # proposals a point of a round, repeated and excluded ones among them
+MOST_TOLD = 1_000  # points the optimiser is told of: what a proposal takes grows with them
+BEST_TOLD = 100  # of these the best; the optimiser learns from no more than 25 good ones
 SCHEMA = "backsweep.dev/proposals/v1"
 
 
@@ -39,7 +41,7 @@ def next_round(space: SearchSpace, known: Sequence[Known], number: int) -> list[
         return spare
     found: dict[bytes, Values] = {}
     translate = Coordinates(space)
-    told = [(translate.coordinates(values), score) for values, score in known]
+    told = [(translate.coordinates(values), score) for values, score in _told(known)]
     proposals = propose(translate.axes, told, space.seed_of("round", number))
     for proposal in itertools.islice(proposals, MOST_ASKS * space.count):
         values = translate.values(proposal)
@@ -52,6 +54,13 @@ def next_round(space: SearchSpace, known: Sequence[Known], number: int) -> list[
         if len(found) < space.count:
             found.setdefault(canonical_json(values), values)
     return list(found.values())
+
+
+def _told(known: Sequence[Known]) -> list[Known]:
+    """Return the points that the optimiser is told of, in their order: all, or the best and the latest of many."""
+    best = sorted(range(len(known)), key=lambda place: (-known[place][1], place))[:BEST_TOLD]
+    latest = range(max(len(known) - MOST_TOLD + BEST_TOLD, 0), len(known))
+    return [known[place] for place in sorted({*best, *latest})]
 
 
 def proposals_bytes(rounds: Sequence[Sequence[Values]]) -> bytes:
