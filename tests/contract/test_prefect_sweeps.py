@@ -62,7 +62,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 def bare(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = workplace(tmp_path_factory.mktemp("bare"))
     (folder / "go").touch()
-    command = [sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json"]
+    command = [sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", "--no-prefect"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=240)
     return str(json.loads(done.stdout)["resultDigest"])
 
@@ -91,6 +91,9 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     assert process.returncode == code, err
     assert err == ""  # the terminal is the command line's own
     result: dict[str, Any] = json.loads(out)
+    if code == 0:
+        (address,) = [said for said in result["said"] if said.startswith("dashboard  http")]
+        result["said"].remove(address)
     return result
 
 
@@ -139,7 +142,8 @@ def finished_tasks(endpoint: Endpoint, run: dict[str, Any], count: int) -> dict[
 
 
 STAGES = [
-    "resolve data and plan",
+    "resolve data",
+    "plan",
     "solve and simulate",
     "compare",
     "tables",
@@ -148,6 +152,9 @@ STAGES = [
     "report",
     "run folder",
 ]
+
+
+ARTIFACTS = {f"{kind}-halting" for kind in ("files", "heatmap", "leaders", "progress", "verdict")}
 
 
 def test_a_sweep_under_prefect_has_the_engines_digest_and_shows_what_a_person_wants(
@@ -167,7 +174,7 @@ def test_a_sweep_under_prefect_has_the_engines_digest_and_shows_what_a_person_wa
     attempts = {name: task["run_count"] for name, task in tasks.items()}
     assert attempts == {**dict.fromkeys(STAGES, 1), "solve and simulate": 2}  # the worker that was lost
     artifacts = {each["key"]: each for each in ask(endpoint, "artifacts/filter", **of(run))}
-    assert sorted(artifacts) == [f"{kind}-halting" for kind in ("files", "heatmap", "leaders", "progress", "verdict")]
+    assert set(artifacts) >= ARTIFACTS
     assert artifacts["progress-halting"]["data"] == 100.0
     assert artifacts["heatmap-halting"]["data"].startswith("data:image/png;base64,")
     assert [row["rank"] for row in json.loads(artifacts["leaders-halting"]["data"])] == [1, 2, 3, 4]
@@ -194,8 +201,11 @@ def test_a_deterministic_error_is_the_same_sentence_and_fails_the_flow_without_a
     run = runs(endpoint)[0]
     assert run["state_type"] == "FAILED"
     assert failed["error"] in run["state"]["message"]
-    (task,) = finished_tasks(endpoint, run, 1).values()
-    assert (task["state_type"], task["run_count"]) == ("FAILED", 1)
+    tasks = finished_tasks(endpoint, run, 2)
+    assert {name: (task["state_type"], task["run_count"]) for name, task in tasks.items()} == {
+        "resolve data": ("COMPLETED", 1),
+        "plan": ("FAILED", 1),
+    }
 
 
 def test_a_killed_run_is_shown_as_crashed_by_the_next_which_ends_with_the_same_digest(
@@ -231,7 +241,52 @@ def test_a_server_killed_in_the_middle_is_started_again_and_shows_the_run_to_its
     assert run["state_type"] == "COMPLETED"
     tasks = finished_tasks(endpoint, run, len(STAGES))
     assert {task["state_type"] for task in tasks.values()} == {"COMPLETED"}
-    assert len(ask(endpoint, "artifacts/filter", **of(run))) == 5
+    assert {each["key"] for each in ask(endpoint, "artifacts/filter", **of(run))} >= ARTIFACTS
+
+
+def test_run_and_server_killed_at_once_go_on_with_the_next_run(endpoint: Endpoint, bare: str, folder: Path) -> None:
+    process = start_and_halt(folder)
+    killed = runs(endpoint)[0]
+    record = server.status().record
+    assert record is not None
+    os.kill(record.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (folder / "go").touch()
+    result = finish(start(folder))
+    assert result["resultDigest"] == bare
+    assert ["starting a Prefect server" in said for said in result["said"]] == [True]
+    states = {run["id"]: run["state_type"] for run in runs(endpoint)[:2]}
+    assert states.pop(killed["id"]) == "CRASHED"
+    assert list(states.values()) == ["COMPLETED"]
+
+
+def test_a_command_runs_as_a_flow_by_default_shows_what_was_stored_and_leaves_its_log_in_the_store(
+    endpoint: Endpoint, bare: str, folder: Path
+) -> None:
+    (folder / "go").touch()
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "BACKSWEEP_PREFECT"}
+        line = [sys.executable, "-m", "backsweep", *words]
+        return subprocess.run(
+            line, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=240
+        )
+
+    for _ in range(2):
+        ran = command("run", "sweep.yaml")
+    assert f"result {bare[:16]}" in ran.stdout
+    run = runs(endpoint)[0]
+    assert ran.stderr.startswith(f"dashboard  {endpoint.dashboard}/runs/flow-run/{run['id']}\n")
+    states = {name: task["state_name"] for name, task in finished_tasks(endpoint, run, len(STAGES)).items()}
+    assert {name for name, state in states.items() if state == "Cached"} == {"solve and simulate", "commit"}
+    server.stop()
+    said = command("logs").stdout
+    assert "solve and simulate: " in said
+    assert "; the store had all 4 trials\n" in said
+    assert f"result {bare} in {folder / 'runs/halting'}" in said
+    assert len(command("logs", "sweep.yaml", "--list").stdout.splitlines()) == 2
+    server.ensure()
 
 
 def test_a_server_that_stays_away_costs_the_dashboard_and_not_the_result(
