@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,7 @@ from typing import Any
 
 from backsweep.errors import CorruptObjectError, DataError
 from backsweep.sources.files import TableFile
-from backsweep.sources.lakehouse import Part, join, survey
+from backsweep.sources.lakehouse import Part, join, survey, version_of
 from backsweep.stores.data_versions import (
     DataVersion,
     VersionedStore,
@@ -23,7 +23,7 @@ from backsweep.stores.data_versions import (
     read_version,
 )
 
-__all__ = ["Imported", "export_data", "import_data", "name_of", "open_stored", "push_data"]
+__all__ = ["Imported", "export_data", "import_data", "name_of", "open_stored", "publish_again", "push_data"]
 
 SIDE_BY_SIDE = 8
 
@@ -77,6 +77,19 @@ def import_data(store: VersionedStore, folder: Path, name: str, at: str, source:
     }
     entry = DataVersion(name, found.version, 0, at, source or str(folder.absolute()))
     return _add(store, entry, record, read)
+
+
+def publish_again(store: VersionedStore, name: str, files: Mapping[str, str], at: str, source: str) -> None:
+    """Make a version that is stored, given as path -> sha256, the newest of `name` unless it is; `at`: ISO time.
+
+    Raises
+    ------
+    MissingObjectError
+        It is not stored.
+    """
+    version = version_of(files.items())
+    record = read_version(store, version)
+    add_version(store, DataVersion(name, version, 0, at, source), record)
 
 
 def push_data(source: VersionedStore, place: str, target: VersionedStore, at: str) -> Imported:

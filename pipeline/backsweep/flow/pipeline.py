@@ -41,7 +41,7 @@ class PipelineRun:
 
     Parameters
     ----------
-    name : its file's.
+    name : the sweep's, or else the folder's.
     folder : where all paths of its steps begin.
     document : of the sweep at its end; None where it has none.
     sweep_folder : where relative paths of the document begin.
@@ -94,7 +94,8 @@ def read_pipeline(path: Path, sets: Sequence[str], again: Sequence[str]) -> Pipe
         sweep_folder, address = file.parent, store_address(document.normalised()["spec"])
     store = open_store(*address)
     store.probe()
-    return PipelineRun(path.stem, folder, nodes, document, sweep_folder, store, tuple(again))
+    name = folder.name if document is None else document.metadata.name
+    return PipelineRun(name, folder, nodes, document, sweep_folder, store, tuple(again))
 
 
 def _load(path: Path) -> Pipeline:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import CorruptObjectError, MissingObjectError, StepError, UserError
-from backsweep.flow.data_sets import export_data, import_data
+from backsweep.flow.data_sets import export_data, import_data, publish_again
 from backsweep.flow.step_command import Command, command_of
 from backsweep.flow.step_process import Limits, Lines, run_command
 from backsweep.flow.step_trees import Tree, differs_in_place, place, read_tree, restore, signature, store_tree
@@ -57,6 +57,7 @@ class StepPlace:
     ----------
     folder : of the pipeline; all paths of its steps begin there.
     scratch : for scratch folders; on the same filesystem.
+    logs : for what the steps said when they ran last.
     kept : where outputs go that stood in the way and are not in the store.
     hear : is told each line a step says, after the step's name.
     again : names of the steps that run whatever is stored.
@@ -64,10 +65,15 @@ class StepPlace:
 
     folder: Path
     scratch: Path
+    logs: Path
     kept: Path
     store: AnyStore
     hear: Callable[[str, str], None]
     again: frozenset[str]
+
+    def log_of(self, name: str) -> Path:
+        """Return where what a step said stands, when it ran last."""
+        return self.logs / f"{name}.log"
 
 
 def attempt(step: Step, at: StepPlace, limits: Limits) -> StepDone:
@@ -125,6 +131,11 @@ class _Attempt:
         outputs: dict[str, Tree] = record["outputs"]
         try:
             self._restore(outputs)
+            for each in self._step.outputs:
+                if isinstance(each, StoredData):  # another version may have become the newest since it ran
+                    publish_again(
+                        self._at.store, each.name, outputs[path_of(each)], _iso(time.time()), f"step {self._step.name}"
+                    )
         except (MissingObjectError, CorruptObjectError) as error:
             self._hear(f"{error}; it runs again")
             self._at.store.discard_unit(_unit(identity))
@@ -138,13 +149,16 @@ class _Attempt:
         self._lay_out()
         lines = Lines(self._hear)
         started = time.time()
-        run_command(step.name, self._command.arguments, self._here, lines, limits)
+        try:
+            run_command(step.name, self._command.arguments, self._here, lines, limits)
+        finally:
+            self._at.log_of(step.name).write_bytes(lines.log)
         seconds = time.time() - started
         self._refuse_changed(before)
         outputs = self._take()
         if step.name in self._at.again:
             store.discard_unit(_unit(identity))
-        at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(started))
+        at = _iso(started)
         for each in step.outputs:
             if isinstance(each, StoredData):
                 import_data(store, self._here / each.folder, each.name, at, f"step {step.name}")
@@ -252,6 +266,10 @@ class _Attempt:
 
     def _hear(self, line: str) -> None:
         self._at.hear(self._step.name, line)
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(seconds))
 
 
 def _unit(identity: str) -> str:

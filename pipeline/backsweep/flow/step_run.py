@@ -74,7 +74,9 @@ def run_steps(
     """
     own = folder / OWN_FOLDER
     with _alone(own) as scratch:
-        at = StepPlace(folder, scratch, own / "replaced", store, listener.hear, frozenset(again))
+        logs = own / "logs"
+        logs.mkdir(exist_ok=True)
+        at = StepPlace(folder, scratch, logs, own / "replaced", store, listener.hear, frozenset(again))
         return _Run(nodes, at, listener, try_step).complete()
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["PIPELINE_FLOW", "run_pipeline_with_prefect"]
 
 PIPELINE_FLOW = "backsweep-pipeline"
+SERVED = "the store had its outputs"
 MOST_LINES = 2_000  # of a step on the dashboard; the store keeps more
 
 RunSweep = Callable[["tuple[StepDone, ...]"], "Finished | None"]
@@ -51,7 +53,7 @@ def run_pipeline_with_prefect(
     """
     endpoint = find(say)
     with Keeper(endpoint) as keeper, connected(endpoint):
-        flow_run = _FlowRun(run, run_sweep, listener, keeper, endpoint)
+        flow_run = _FlowRun(run, run_sweep, _Told(listener, say), keeper, endpoint)
         try:
             return flow_run.run()
         except Exception as error:  # whatever is not the pipeline's own is Prefect's, and Prefect only records
@@ -62,6 +64,14 @@ def run_pipeline_with_prefect(
             return run.done(done, run_sweep(done))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who is told on the terminal."""
+
+    steps: StepListener
+    say: Callable[[str], None]
+
+
 class _FlowRun:
     """One flow run: its tasks, its log, the table of its steps.
 
@@ -70,13 +80,12 @@ class _FlowRun:
     raised : the pipeline's own errors; any other that comes out of the flow is Prefect's.
     """
 
-    def __init__(
-        self, run: PipelineRun, run_sweep: RunSweep, listener: StepListener, keeper: Keeper, endpoint: Endpoint
-    ) -> None:
+    def __init__(self, run: PipelineRun, run_sweep: RunSweep, told: _Told, keeper: Keeper, endpoint: Endpoint) -> None:
         self.raised: list[BaseException] = []
         self._run = run
         self._run_sweep = run_sweep
-        self._listener = listener
+        self._listener = told.steps
+        self._say = told.say
         self._keeper = keeper
         self._endpoint = endpoint
         self._lines: dict[str, int] = {}
@@ -85,7 +94,7 @@ class _FlowRun:
 
     def run(self) -> PipelineDone:
         """Run the flow in this thread."""
-        from prefect import flow
+        from prefect.flows import Flow
 
         result: list[PipelineDone] = []
 
@@ -94,9 +103,13 @@ class _FlowRun:
             result.append(self._body())
             return [step.name for step in result[0].steps]
 
-        declared = flow(
-            name=PIPELINE_FLOW, flow_run_name=self._run.name, validate_parameters=False, persist_result=False
-        )(pipeline)
+        declared = Flow(
+            pipeline,
+            name=PIPELINE_FLOW,
+            flow_run_name=self._run.name,
+            validate_parameters=False,
+            persist_result=False,
+        )
         declared(self._run.name, [node.step.name for node in self._run.nodes])
         return result[0]
 
@@ -107,6 +120,7 @@ class _FlowRun:
         from backsweep.orchestration.orphans import alive, bury
 
         run = UUID(str(flow_run.get_id()))
+        self._say(f"dashboard  {self._endpoint.dashboard}/runs/flow-run/{run}")
         with alive(run, self._endpoint.api_url), Publisher(run, lambda: self._keeper.is_lost) as publisher:
             with get_client(sync_client=True) as client:
                 for buried in bury(client, self._endpoint.api_url):
@@ -139,16 +153,18 @@ class _FlowRun:
         return StepListener(hear, tell)
 
     def _as_task(self, node: Node, attempt_once: Callable[[], StepDone]) -> StepDone:
-        """Run the attempts at a step as a task that follows those it needs."""
-        from prefect import task
+        """Run the attempts at a step as a task that follows those it needs; a step that is stored ends as `Cached`."""
         from prefect.cache_policies import NO_CACHE
+        from prefect.states import Completed
+        from prefect.tasks import task
 
         made: list[StepDone] = []
 
-        def run(after: list[Any]) -> dict[str, Any]:
+        def run(after: list[Any]) -> Any:
             made.append(self._note(attempt_once))
             self._wait()
-            return {"step": made[-1].name, "identity": made[-1].identity, "cached": made[-1].is_cached}
+            told = {"step": made[-1].name, "identity": made[-1].identity}
+            return Completed(name="Cached", message=SERVED, data=told) if made[-1].is_cached else told
 
         declared = task(
             name=node.step.name,
