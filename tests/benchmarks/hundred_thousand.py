@@ -83,7 +83,8 @@ def prepare(folder: Path, lookbacks: int, execution: Mapping[str, Any]) -> None:
 
 def run(folder: Path) -> tuple[Tree, dict[str, Any]]:
     """Run the sweep in `folder`, without Prefect."""
-    tree, text = run_tree([sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", "--no-prefect"], folder)
+    plainly = ["--no-prefect", "--baseline", "none"]
+    tree, text = run_tree([sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", *plainly], folder)
     answer: dict[str, Any] = json.loads(text)
     return tree, answer
 

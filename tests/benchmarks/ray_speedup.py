@@ -20,6 +20,7 @@ from tests.benchmarks.processes import Tree, run_tree
 from tests.benchmarks.timing import OUTPUT, ROOT, markdown_table, publish, run_child
 
 RUNS = 3
+PLAINLY = ["--no-prefect", "--baseline", "none"]
 BLOCKS = 2_000
 PLACES = {
     "one process": {"mode": "local", "parallelism": 1},
@@ -53,12 +54,12 @@ class Found:
     @property
     def starting(self) -> float:
         """Seconds until the workers were there."""
-        return float(self.answer["timings"].get("start workers", 0.0))
+        return float(self.answer["where"]["startSeconds"])
 
     @property
     def computing(self) -> float:
         """Seconds from the first block to the last."""
-        return float(self.answer["timings"]["solve and simulate"])
+        return float(self.answer["where"]["wallSeconds"]) - self.starting
 
 
 def tournament(lookbacks: int) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def run(folder: Path, document: dict[str, Any], place: str) -> Found:
     spec = document["spec"]
     placed = {**document, "spec": {**spec, "execution": {**spec.get("execution", {}), **PLACES[place]}}}
     (folder / "sweep.yaml").write_text(yaml.safe_dump(placed, sort_keys=False), encoding="utf-8")
-    tree, text = run_tree([sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", "--no-prefect"], folder)
+    tree, text = run_tree([sys.executable, "-m", "backsweep", "run", "sweep.yaml", "--json", *PLAINLY], folder)
     return Found(tree, json.loads(text))
 
 
@@ -102,7 +103,6 @@ def row(place: str, found: Found, serial: Found) -> list[str]:
     """Return a run as the table shows it."""
     tree, answer = found.tree, found.answer
     cpu = tree.cpu_seconds
-    sent = answer["computed"].get("bytesReturned", 0) / answer["trials"]["total"]
     return [
         place,
         f"{answer['trials']['total']:,}",
@@ -114,7 +114,7 @@ def row(place: str, found: Found, serial: Found) -> list[str]:
         f"{serial.tree.wall_seconds / tree.wall_seconds:.2f}",
         f"{sum(cpu.values()):.1f}",
         *(f"{cpu.get(role, 0.0):.1f}" for role in ("workers", "driver", "Ray's own")),
-        f"{sent:,.0f}",
+        f"{answer['where']['bytesReturnedPerTrial'] or 0:,}",
     ]
 
 

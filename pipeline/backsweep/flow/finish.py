@@ -230,6 +230,7 @@ def _where(ran: Ran) -> dict[str, Any]:
         "workers": ran.place.workers,
         "reason": ran.place.reason,
         "wallSeconds": round(ran.wall_seconds, 3),
+        "startSeconds": round(ran.workers.start_seconds, 3),
         "bytesReturned": ran.bytes_returned,
         "bytesReturnedPerTrial": round(ran.bytes_returned / fresh) if fresh else None,
     }
