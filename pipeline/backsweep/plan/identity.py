@@ -78,7 +78,7 @@ def trained_rows(returns: Returns, windows: Windows, solve: Solve, eligible: Boo
 def solve_unit_id(environment: str, rows: str, solve: Solve) -> str:
     """Return the id of a unit of `solve` that reads `rows` (of `trained_rows`)."""
     revisions = [KERNEL_REVISIONS[name] for name in _kernels(solve)]
-    described = {
+    described: dict[str, Any] = {
         "kind": "solve",
         "environment": environment,
         "rows": rows,

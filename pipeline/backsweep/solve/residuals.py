@@ -45,7 +45,8 @@ def residual(profile: str, problem: Problem, weights: Float) -> Float:
         return np.full(len(weights), np.nan)
     outside = np.maximum(np.abs(weights.sum(axis=1) - 1.0), -weights.min(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.maximum(measure(problem, weights), outside)
+        found: Float = np.maximum(measure(problem, weights), outside)
+    return found
 
 
 def _least_variance(problem: Problem, weights: Float) -> Float:
@@ -93,7 +94,8 @@ def _least_cvar(problem: Problem, weights: Float) -> Float:
     theirs = tail_mean(-np.matvec(problem.returns, weights), tail_rows)
     least = tail_mean(-np.matvec(problem.returns, best.weights), tail_rows)
     unit = np.maximum(np.abs(theirs), np.abs(problem.returns).mean(axis=(1, 2)))
-    return np.abs(theirs - least) / unit + best.certificate
+    excess: Float = np.abs(theirs - least) / unit + best.certificate
+    return excess
 
 
 def _covariance(problem: Problem) -> Float:
