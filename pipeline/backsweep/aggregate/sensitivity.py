@@ -10,7 +10,7 @@ import numpy as np
 from backsweep.aggregate.ranking import signed
 from backsweep.arrays import Float, Integer
 
-__all__ = ["ScenarioResult", "sensitivity"]
+__all__ = ["ScenarioResult", "rank_correlation", "sensitivity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def sensitivity(
                 winner_rank=int(place[0]) + 1 if len(place) else 0,
                 leader=int(order[0]) if len(order) else -1,
                 leader_value=float(values[order[0]]) if len(order) else float("nan"),
-                rank_correlation=_rank_correlation(score[shared], reference),
+                rank_correlation=rank_correlation(score[shared], reference),
             )
         )
     return results
@@ -94,8 +94,19 @@ def _mean_ranks(values: Float) -> Float:
     return ranks
 
 
-def _rank_correlation(first: Float, second: Float) -> float:
-    """Return Spearman's rank correlation; see `ScenarioResult`."""
+def rank_correlation(first: Float, second: Float) -> float:
+    """Return Spearman's rank correlation of two sets of values.
+
+    Parameters
+    ----------
+    first, second : (C,) float64, no NaN; equal values share their mean rank.
+
+    Returns
+    -------
+    NaN with fewer than two values, or where all values of one are equal.
+
+    Source : Spearman (1904); checked in tests/unit/test_aggregate_ranking.py.
+    """
     if len(first) < 2:
         return float("nan")
     one, two = _mean_ranks(first), _mean_ranks(second)

@@ -15,7 +15,7 @@ __all__ = ["EXIT_CODES", "build_parser", "main"]
 
 EXIT_CODES = {
     0: "done; for validate and verify: nothing wrong",
-    1: "the sweep failed, or verify found a difference",
+    1: "the sweep failed, or verify or diff found a difference",
     2: "bad input: the document, the data, the store or the command line",
     3: "incomplete: what is finished is stored; run the same command to go on",
     4: "a bug in Backsweep",
@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_document_commands(commands)
     _add_store_commands(commands)
+    _add_history_commands(commands)
     _add_log_commands(commands)
     _add_trial_commands(commands)
     _add_matrix_commands(commands)
@@ -106,6 +107,20 @@ def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     gc.add_argument("--region", help="region of the bucket")
     gc.add_argument("--dry-run", action="store_true", help="say what would be deleted")
     gc.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_history_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    history = _command(commands, "history", "history:history", "list the results committed to a store, newest first")
+    history.add_argument("sweep", metavar="RUN|NAME", nargs="?", help="a run folder or a sweep's name (default: all)")
+    history.add_argument("--object", metavar="DIGEST", help="only who used it: data, weights, returns, any digest")
+    diff = _command(commands, "diff", "history:diff", "compare two finished sweeps; exit 1 where results differ")
+    for side in ("a", "b"):
+        diff.add_argument(side, metavar=side.upper(), help="a run folder, a manifest, its digest, or a sweep's name")
+    for parser in (history, diff):
+        parser.add_argument("--store", help="folder or s3://bucket/prefix (default: the run's, else .backsweep/store)")
+        parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
+        parser.add_argument("--region", help="region of the bucket")
+        parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

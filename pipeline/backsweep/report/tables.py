@@ -15,7 +15,15 @@ import pyarrow.parquet as pq
 from backsweep.arrays import Boolean, Dates, Float, Integer
 from backsweep_api.canonical import canonical_json
 
-__all__ = ["PYARROW_VERSION", "columns_of_bytes", "read_columns", "trials_bytes", "write_returns", "write_weights"]
+__all__ = [
+    "PYARROW_VERSION",
+    "columns_of_bytes",
+    "columns_of_trials",
+    "read_columns",
+    "trials_bytes",
+    "write_returns",
+    "write_weights",
+]
 
 ROWS_PER_GROUP = 4096
 PYARROW_VERSION: str = pa.__version__  # what the bytes of a table depend on besides its values
@@ -72,6 +80,16 @@ def columns_of_bytes(data: bytes, names: Sequence[str]) -> dict[str, Float]:
     """Return float64 columns of a table that `trials_bytes` made; null is NaN."""
     table = pq.read_table(pa.BufferReader(data), columns=list(names))
     return {name: table.column(name).to_numpy() for name in names}
+
+
+def columns_of_trials(data: bytes) -> dict[str, Any]:
+    """Return all columns of a table that `trials_bytes` made: metrics as float64, null as NaN, all others as lists."""
+    table = pq.read_table(pa.BufferReader(data))
+    first = table.column_names.index("failed_windows")
+    return {
+        name: column.to_numpy() if place > first and pa.types.is_floating(column.type) else column.to_pylist()
+        for place, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True))
+    }
 
 
 @functools.lru_cache(maxsize=4)  # hundreds of weight tables have the same columns
