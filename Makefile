@@ -25,7 +25,7 @@ lint: .venv/.ready-dev ## Style, import contracts and types alone
 	@$(PYTHON_IN_VENV) -m mypy
 
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
-	@for table in imports planning peers tournament linalg prefect_overhead; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
+	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
 
 clean: ## Remove what make brought and built; runs/ and .backsweep/ are yours and stay
 	@rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -57,10 +57,14 @@ def hundred_thousand() -> dict[str, Any]:
 
 
 def backsweep(folder: Path, command: str, document: Mapping[str, Any], *options: str) -> tuple[Cost, dict[str, Any]]:
-    """Run `backsweep COMMAND --json` on the document in `folder`, whose store it uses; return cost and answer."""
+    """Run `backsweep COMMAND --json` on the document in `folder`, whose store it uses; return cost and answer.
+
+    A run is the bare engine: Prefect's share is a table of its own.
+    """
     path = folder / "sweep.yaml"
     path.write_text(yaml.safe_dump(dict(document), sort_keys=False), encoding="utf-8")
-    line: Sequence[str] = [sys.executable, "-m", "backsweep", command, str(path), "--json", *options]
+    bare = ["--no-prefect"] if command == "run" else []
+    line: Sequence[str] = [sys.executable, "-m", "backsweep", command, str(path), "--json", *bare, *options]
     cost, text = run_child(line, folder)
     answer: dict[str, Any] = json.loads(text)
     return cost, answer
