@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from backsweep.units import SolveTask
+from backsweep.units import Solve, SolveTask
 
 __all__ = ["PEAK_BYTES_BASE", "predicted_bytes", "simulation_seconds", "solve_seconds"]
 
@@ -40,8 +40,11 @@ ESTIMATOR_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
     "gerber": (30, 300, 8_000),
 }
 PEER_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
-    "skfolio": (15_000, 60_000, 550_000),
-    "pyportfolioopt": (15_000, 60_000, 750_000),
+    "skfolio": (12_000, 25_000, 600_000),
+    "pyportfolioopt": (14_000, 60_000, 500_000),
+    "nco by skfolio": (300_000, 350_000, 1_500_000),
+    "min_cvar by skfolio": (15_000, 170_000, 900_000),
+    "min_cvar by pyportfolioopt": (11_000, 150_000, 900_000),
 }
 CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
 LEAF_ORDER_MICROSECONDS = (30.0, 1_000.0, 50_000.0)
@@ -54,8 +57,7 @@ PEAK_BYTES_BASE = 130 << 20  # the process with numpy and pyarrow imported
 def solve_seconds(task: SolveTask, assets: int, windows: int) -> float:
     """Return the predicted seconds of solving `windows` windows of a task."""
     solve = task.solve
-    own = PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"])
-    each = _at(own if solve.is_native else PEER_MICROSECONDS[solve.engine], assets)
+    each = _at(_profile_microseconds(solve), assets)
     if solve.covariance is not None:
         each += _at(ESTIMATOR_MICROSECONDS[solve.covariance.name], assets) / 4  # shared by the profiles of a block
     if solve.constraints is not None:
@@ -79,6 +81,13 @@ def predicted_bytes(trials: int, assets: int, rows: int, slices: int = 16) -> in
     table = trials * (24 * 8 + slices * 3 * 8 + 400)
     batch = 8 * 32 * 2**20
     return PEAK_BYTES_BASE + table + min(batch, 40 * 8 * rows * assets) + 2 * 8 * rows * assets
+
+
+def _profile_microseconds(solve: Solve) -> tuple[float, float, float]:
+    """Return the figures of a profile by its engine; a peer has one set, but for what takes much longer."""
+    if solve.is_native:
+        return PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"])
+    return PEER_MICROSECONDS.get(solve.stage, PEER_MICROSECONDS[solve.engine])
 
 
 def _at(figures: tuple[float, float, float], assets: int) -> float:
