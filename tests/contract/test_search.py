@@ -229,18 +229,14 @@ def test_a_space_that_is_tried_out_ends_the_search_and_says_so(tmp_path: Path) -
     assert "6 points in 2 rounds of 4: all points of the axes are tried" in said.stdout
 
 
-def test_a_plan_says_how_many_trials_there_are_at_most(finished: tuple[Path, dict[str, Any]]) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "backsweep",
-        "plan",
-        "sweep.yaml",
-        "--json",
-        "--set",
-        "execution.offloadThreshold=60",
-    ]
+@pytest.mark.parametrize(("threshold", "place"), [(TRIALS - 16, "ray"), (TRIALS - 15, "serial")])
+def test_a_plan_counts_the_trials_of_all_rounds(
+    finished: tuple[Path, dict[str, Any]], threshold: int, place: str
+) -> None:
+    command = [sys.executable, "-m", "backsweep", "plan", "sweep.yaml", "--json"]
+    command += ["--set", f"execution.offloadThreshold={threshold}"]
     planned = json.loads(subprocess.run(command, cwd=finished[0], capture_output=True, text=True, check=True).stdout)
     assert planned["trials"] == planned["trialsCached"] == 16
     assert planned["search"]["mostTrials"] == TRIALS
     assert planned["search"]["predictedSeconds"] > planned["predictedSeconds"] == 0
+    assert planned["place"]["kind"] == place

@@ -110,8 +110,8 @@ class Axes(Model):
     )
     lookback: LookbackAxis | None = Field(
         None,
-        description="Training rows: a list, or a range {low, high, log, step} to draw from with sampling.method sobol. "
-        "walkForward.train unless given.",
+        description="Training rows: a list, or a range {low, high, log, step} to draw from with sampling.method sobol "
+        "or search. walkForward.train unless given.",
         examples=[[63, 126, 252]],
     )
     linkage: tuple[LinkageValue, ...] | None = Field(
