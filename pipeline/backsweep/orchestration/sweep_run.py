@@ -51,18 +51,19 @@ class SweepRun:
     def execute(self) -> Finished:
         """Run the flow in this thread."""
         from prefect.flows import Flow
+        from prefect.states import Completed
 
         document = self._request.document
         digest = spec_digest(document)
         name = document.metadata.name
         result: list[Finished] = []
 
-        def sweep(name: str, spec_digest: str, output: str, document: dict[str, Any]) -> str:
+        def sweep(name: str, spec_digest: str, output: str, document: dict[str, Any]) -> Any:
             """Run a tournament of walk-forward backtests."""
             result.append(self._body())
-            return result[0].result_digest
+            return Completed(message=_in_a_line(result[0]), data=result[0].result_digest)
 
-        class SweepFlow(Flow[..., str]):
+        class SweepFlow(Flow[..., Any]):
             """A flow whose parameters are JSON already: Prefect would import FastAPI to make them so."""
 
             def serialize_parameters(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class SweepRun:
             start = time.perf_counter()
             result.append(work())
             served = self._stages.served.get(name)
-            log.say(f"{name}: {time.perf_counter() - start:.3f} s" + (f"; {served}" if served else ""))
+            log.say(self._told(name, time.perf_counter() - start) + (f"; {served}" if served else ""))
             self._wait()
             told = {"stage": name}
             return told if served is None else Completed(name="Cached", message=served, data=told)
@@ -149,6 +150,15 @@ class SweepRun:
                 raise
             raise FlowLostError(f"{name}: {error}") from error
         return result[-1]
+
+    def _told(self, stage: str, seconds: float) -> str:
+        """Return how long a stage took; data and plan, which are begun before Prefect is there, by the engine's clock."""
+        prepared = self._stages.prepared
+        if prepared is None:
+            return f"{stage}: done"
+        if stage == "plan":
+            return ", ".join(f"{each}: {seconds:.3f} s" for each, seconds in prepared.times.seconds.items())
+        return f"{stage}: {seconds:.3f} s"
 
 
 class _Observer:
@@ -176,6 +186,16 @@ def _opening(request: Request) -> str:
     versions = f"Backsweep {metadata.version('backsweep')}, Python {platform.python_version()}"
     cores = f"{os.cpu_count()} cores, {platform.machine()}"
     return f"{request.document.metadata.name}, document {spec_digest(request.document)}; {versions}; {cores}"
+
+
+def _in_a_line(finished: Finished) -> str:
+    """Return what the dashboard's list of runs shows beside a finished one."""
+    summary = finished.summary
+    first = summary["leaders"][0] if summary["leaders"] else None
+    leader = "no trial" if first is None else f"trial {first['trial']}"
+    return (
+        f"{leader} leads {summary['trials']['total']:,} by {summary['objective']}; result {finished.result_digest[:16]}"
+    )
 
 
 def _say_result(log: FlowLog, finished: Finished) -> None:
