@@ -152,7 +152,7 @@ class SweepRun:
         return result[-1]
 
     def _told(self, stage: str, seconds: float) -> str:
-        """Return how long a stage took; data and plan, which are begun before Prefect is there, by the engine's clock."""
+        """Return how long a stage took; of data and plan, begun before Prefect is there, the engine knows."""
         prepared = self._stages.prepared
         if prepared is None:
             return f"{stage}: done"
