@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backsweep.errors import BlockTimeoutError, TransientError, WorkerLostError
-from backsweep.executors.ray_lines import ERROR, PROGRESS, REPORT, error_of, last_line
+from backsweep.executors.ray_lines import ERROR, MARKS, PROGRESS, REPORT, error_of, last_line
 from backsweep.executors.ray_rest import JobRequest, JobsApi, JobStatus
+from backsweep.executors.ray_session import LOGGER
 
 __all__ = ["Patience", "run_job", "stop_job"]
 
@@ -105,6 +106,7 @@ class _Watch:
         self._progress: dict[str, Any] | None = None
         self._state = ""
         self._moved_at = time.monotonic()
+        self._logged = 0
 
     def until_over(self) -> JobStatus | None:
         """Return the job's end, or None if the cluster does not know the job any more."""
@@ -120,7 +122,9 @@ class _Watch:
 
     def _look(self, status: JobStatus) -> None:
         """Note a step the job has made: into another state, or in its progress."""
-        progress = None if status.state == "PENDING" else last_line(self._api.log(self._id), PROGRESS)
+        log = "" if status.state == "PENDING" else self._api.log(self._id)
+        self._pass_on(log)
+        progress = last_line(log, PROGRESS)
         if progress is not None and progress != self._progress:
             self._observe(progress)
             self._progress = progress
@@ -128,6 +132,14 @@ class _Watch:
         if status.state != self._state:
             self._state = status.state
             self._moved_at = time.monotonic()
+
+    def _pass_on(self, log: str) -> None:
+        """Log the whole lines that are new, but for those the two sides speak by."""
+        end = log.rfind("\n") + 1
+        for line in log[self._logged : end].splitlines():
+            if not line.startswith(MARKS):
+                LOGGER.info("%s: %s", self._id, line)
+        self._logged = max(self._logged, end)
 
     def _give_up(self, status: JobStatus) -> None:
         pending = status.state == "PENDING"

@@ -8,11 +8,12 @@ from typing import Any
 
 from backsweep import errors
 
-__all__ = ["ERROR", "PROGRESS", "REPORT", "error_of", "last_line", "mark_line"]
+__all__ = ["ERROR", "MARKS", "PROGRESS", "REPORT", "error_of", "last_line", "mark_line"]
 
 PROGRESS = "backsweep-progress"
 REPORT = "backsweep-report"
 ERROR = "backsweep-error"
+MARKS = (PROGRESS, REPORT, ERROR)
 
 
 def mark_line(mark: str, tree: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ LOGGER = logging.getLogger("backsweep.ray")  # what workers print and what Ray s
 LOGGER.addHandler(logging.NullHandler())  # silent unless someone wants it
 LOG_LINES = 20_000  # after so many of a session the rest stays in Ray's own files
 LONGEST_FOLDER = 40  # Ray's sockets lie below it, and the kernel takes paths of 107 bytes
+FOLDERS = "backsweep-ray-"
 LOOK_SECONDS = 1.0
 KNOCK_SECONDS = 5.0
 MIB = 1 << 20
@@ -191,7 +192,8 @@ class RaySession:
 
         Its processes are our children and inherit the numeric environment.
         """
-        folder = Path(tempfile.mkdtemp(prefix="backsweep-ray-", dir=_short_folder()))
+        _remove_left()
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-", dir=_short_folder()))
         started.callback(shutil.rmtree, folder, ignore_errors=True)
         return {
             "address": "local",  # never one that is found running: it may be another checkout's
@@ -235,6 +237,14 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise TransientError(f"no Ray cluster could be joined at {address}: {error}") from error
+
+
+def _remove_left() -> None:
+    """Remove the folders of processes that were killed and could not do it themselves."""
+    for folder in Path(_short_folder()).glob(f"{FOLDERS}*-*"):
+        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short_folder() -> str:
