@@ -208,7 +208,7 @@ def test_progress_and_log_are_seen(api: JobsApi) -> None:
 
 def test_refused_tokens_and_wrong_addresses_are_one_sentence_within_seconds(head: Head, tmp_path: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(UserError, match="Ray asks for a token; give it in spec"):
+    with pytest.raises(UserError, match="Ray asks for a token; give it in the environment as RAY_AUTH_TOKEN"):
         JobsApi(head.address).check()
     with pytest.raises(UserError, match=r"Ray refuses the token \(HTTP 403\)"):
         JobsApi(head.address, token="wrong" * 12).check()
