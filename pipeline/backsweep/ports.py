@@ -90,6 +90,9 @@ class Store(Protocol):
         MissingObjectError, CorruptObjectError
         """
 
+    def faults(self, digests: Iterable[str]) -> Iterator[str | None]:
+        """Yield for each object, in the order asked, what is wrong with it in one sentence; None where it is whole."""
+
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
 

@@ -167,6 +167,13 @@ def test_many_arrays_and_units_come_in_the_order_asked(store: Store) -> None:
     assert all(digest == stated[unit_id] for unit_id, _, digest in store.get_units(ids))
 
 
+def test_what_is_wrong_with_many_objects_is_told_in_the_order_asked(store: Store) -> None:
+    digests = [store.put_object(b"%d" % number) for number in range(30)]
+    found = list(store.faults([*digests[:7], NOWHERE, *digests[7:]]))
+    assert [place for place, fault in enumerate(found) if fault] == [7]
+    assert str(found[7]).startswith(f"object {NOWHERE} is not in the store")
+
+
 def test_a_block_of_units_is_stored_with_the_digests_told_before(store: Store) -> None:
     arrays = [np.arange(number, dtype=np.float64) for number in range(50)]
     with store.unit_writer() as writer:

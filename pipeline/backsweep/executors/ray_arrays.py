@@ -79,6 +79,10 @@ class StoreWithArrays:
         """See `ports.Store`; asked for series, which are never shared."""
         return self._store.open_arrays(digests)
 
+    def faults(self, digests: Iterable[str]) -> Iterator[str | None]:
+        """See `ports.Store`."""
+        return self._store.faults(digests)
+
     def has_object(self, digest: str) -> bool:
         """See `ports.Store`."""
         return self._store.has_object(digest)

@@ -5,6 +5,7 @@ What stands where is in `layout`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import mmap
 import os
@@ -24,6 +25,7 @@ from backsweep.stores.folder import StoreFolder, locked
 from backsweep.stores.layout import DIGEST, logs_name
 from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
+from backsweep.stores.object_faults import fault_of
 from backsweep.stores.records import read_record, write_record
 from backsweep.stores.unit_writers import UnitAfterUnit
 
@@ -119,6 +121,10 @@ class FileStore:
     def open_arrays(self, digests: Iterable[str]) -> Iterator[NDArray[Any]]:
         """Yield stored arrays, as `open_array` does."""
         return map(self.open_array, digests)
+
+    def faults(self, digests: Iterable[str]) -> Iterator[str | None]:
+        """Yield for each object, in the order asked, what is wrong with it; None where it is whole."""
+        return map(functools.partial(fault_of, self.get_object), digests)
 
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""

@@ -6,6 +6,7 @@ If-Match; one write is one request, or one last step of a multipart upload, so t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +31,7 @@ from backsweep.stores.layout import (
 )
 from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
+from backsweep.stores.object_faults import fault_of
 from backsweep.stores.records import read_record, write_record
 from backsweep.stores.s3_address import S3Access, read_address
 from backsweep.stores.s3_bucket import IF_ABSENT, Bucket, Found
@@ -132,6 +134,10 @@ class S3Store:
         MissingObjectError, CorruptObjectError
         """
         return self._bucket.side_by_side(self.open_array, digests)
+
+    def faults(self, digests: Iterable[str]) -> Iterator[str | None]:
+        """Yield for each object, in the order asked, what is wrong with it; None where it is whole."""
+        return self._bucket.side_by_side(functools.partial(fault_of, self.get_object), digests)
 
     def has_object(self, digest: str) -> bool:
         """Whether the object exists (its bytes are not read)."""
