@@ -136,7 +136,7 @@ def run(folder: Path, executor: Executor, wrap: Any = None) -> tuple[Prepared, C
         prepared.plan, prepared.store, executor, wrap(work) if wrap else work, phases, lambda _: None
     )
     ran = Ran(prepared, SweepSeries(prepared.plan, prepared.store, table), computed, workers_of(prepared), 0.0)
-    finished = finish(ran, folder / "run", "2026-01-01T00:00:00Z")
+    finished = finish(ran, folder / "run", "2026-01-01T00:00:00Z", "none")
     return prepared, computed, finished.result_digest
 
 
