@@ -116,6 +116,9 @@ def test_a_search_runs_all_its_rounds_in_all_scenarios(finished: tuple[Path, dic
     assert best == sorted(best)
     assert best[-1] == summary["leaders"][0]["metrics"]["cagr"]
     assert not summary["search"]["exhausted"]
+    assert summary["verdict"][-1].startswith(
+        "Search: what was tried in later rounds was chosen by what these very rows"
+    )
     assert trials["costs"].astype(str).value_counts().tolist() == [TRIALS // 2, TRIALS // 2]
 
 

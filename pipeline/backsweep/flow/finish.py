@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from backsweep.flow.baseline import Baseline, measure_speedup
 from backsweep.flow.costs import run_cost
 from backsweep.flow.prepare import Prepared
 from backsweep.flow.run import Ran, ask_workers
-from backsweep.flow.search import describe_search
+from backsweep.flow.search import caution_of_search, describe_search
 from backsweep.flow.step_attempt import StepDone
 from backsweep.plan.solves import costs_of
 from backsweep.report.pages import Curves, Sweep, render
@@ -71,6 +71,7 @@ def finish(ran: Ran, output: Path, started: str, baseline: Baseline) -> Finished
     ever = prepared.ledger.count(base.lineage)
     purge = int(prepared.spec["walkForward"]["purge"])
     judgement = judge(series, comparison, rules, ever, purge, base.provenance.get("origin") or {})
+    judgement = replace(judgement, sentences=[*judgement.sentences, *caution_of_search(prepared)])
     trials = times.time("tables", lambda: trials_bytes(table.columns()))
     objects = {"trials": store.put_object(trials)}
     procedure = store_procedure(store, comparison)

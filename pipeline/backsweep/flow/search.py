@@ -22,8 +22,12 @@ from backsweep_api.options import profile_options
 from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.trials import SCENARIOS, Trial, count_trials, trials_at
 
-__all__ = ["SearchListener", "describe_search", "run_rounds"]
+__all__ = ["SearchListener", "caution_of_search", "describe_search", "run_rounds"]
 
+CAUTION = (
+    "Search: what was tried in later rounds was chosen by what these very rows had shown of the earlier ones, so that "
+    "the procedure, DSR, PBO and SPA are all too kind to it; rows of a holdout were not looked at, and are not."
+)
 NO_SCORE = float("-inf")  # worse than whatever has a value
 
 
@@ -91,6 +95,11 @@ def describe_search(ran: Ran) -> dict[str, Any]:
         told.append({"points": len(points), "best": _value(best, objective)})
     tried = sum(len(points) for points in ran.prepared.rounds)
     return {"search": {"rounds": told, "roundsAsked": space.rounds, "exhausted": tried < space.count * space.rounds}}
+
+
+def caution_of_search(prepared: Prepared) -> list[str]:
+    """Return the sentence of the verdict that a search of more than one round needs; none for any other sweep."""
+    return [CAUTION] if len(prepared.rounds) > 1 else []
 
 
 class _Count:

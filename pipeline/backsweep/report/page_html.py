@@ -16,6 +16,7 @@ from backsweep.report.page_curves import Curves, curve_figures
 from backsweep.report.page_money import cost_section, speedup_section
 from backsweep.report.page_parity import parity_section
 from backsweep.report.page_parts import section
+from backsweep.report.page_search import search_section
 from backsweep.report.page_style import STYLE
 from backsweep.report.page_tables import (
     comparison_table,
@@ -66,6 +67,7 @@ def page(sweep: Sweep, summary: Mapping[str, Any], timings: Mapping[str, Any], c
         section("compare", "Side by side", _comparison(summary)),
         section("leaders", f"Leaders by {objective}", _leaders(summary)),
         _unless_empty("spread", "What mattered", _spread(summary)),
+        _unless_empty("search", "How the search went", search_section(summary)),
         _unless_empty("scenarios", "What if", _scenarios(summary)),
         _unless_empty("engines", "Engines side by side", parity_section(summary)),
         _unless_empty("failures", "Failures", _failures(summary)),
