@@ -90,7 +90,7 @@ def finish(process: subprocess.Popen[str], code: int = 0) -> dict[str, Any]:
     out, err = process.communicate(timeout=240)
     assert process.returncode == code, err
     assert err == ""  # the terminal is the command line's own
-    result: dict[str, Any] = json.loads(out)
+    result: dict[str, Any] = json.loads(out.splitlines()[-1])
     if code == 0:
         (address,) = [said for said in result["said"] if said.startswith("dashboard  http")]
         result["said"].remove(address)
@@ -181,6 +181,22 @@ def test_a_sweep_under_prefect_has_the_engines_digest_and_shows_what_a_person_wa
     assert bare in artifacts["files-halting"]["data"]
     logs = ask(endpoint, "logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}})
     assert any("4/4 trials" in line["message"] for line in logs)
+
+
+def test_what_workers_print_is_in_the_flow_runs_log_and_in_the_store(endpoint: Endpoint, folder: Path) -> None:
+    (folder / "go").touch()
+    strategy = STRATEGY.replace("    while not", "    print('the scale is', scale)\n    while not")
+    (folder / "strategies.py").write_text(strategy)
+    (folder / "sweep.yaml").write_text(DOCUMENT + "  execution: {mode: local, parallelism: 2}\n")
+    result = finish(start(folder))
+    assert [line.startswith("workers printed") for line in result["said"]] == [True]
+    logs = ask(endpoint, "logs/filter", logs={"flow_run_id": {"any_": [runs(endpoint)[0]["id"]]}})
+    shown = {line["message"] for line in logs}
+    assert {"worker the scale is 1", "worker the scale is 2"} <= shown
+    assert any("more lines of workers are in" in message for message in shown)
+    (kept,) = (folder / ".backsweep/store/sweeps/local/halting").glob("*/logs/*.workers.log")
+    windows = sum(line.endswith(" the scale is 2") for line in kept.read_text().splitlines())
+    assert windows == sum(line.endswith(" the scale is 1") for line in kept.read_text().splitlines()) > 50
 
 
 def test_a_deterministic_error_is_the_same_sentence_and_fails_the_flow_without_a_second_try(

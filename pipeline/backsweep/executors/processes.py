@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from backsweep.errors import BlockTimeoutError, WorkerLostError
+from backsweep.executors.process_output import Initializer, output_logged
 from backsweep.ports import BlockOutcome
 from backsweep.settings import pin_numeric_environment
 
@@ -47,7 +48,9 @@ class ProcessExecutor:
         source = ((index, block, 0) for index, block in enumerate(blocks))
         while True:
             lost: list[tuple[int, Block, int]] = []
-            yield from self._run_pool(waiting, source, work, lost)
+            with output_logged() as initializer:
+                pool = self._start(initializer)
+                yield from self._run_pool(pool, waiting, source, work, lost)
             if not lost:
                 return
             for index, block, losses in lost:
@@ -59,16 +62,22 @@ class ProcessExecutor:
                     raise WorkerLostError(message)
                 waiting.append((index, block, losses))
 
+    def _start(self, initializer: Initializer) -> concurrent.futures.ProcessPoolExecutor:
+        """Return a new pool; its processes start with the first blocks."""
+        pin_numeric_environment()
+        call, arguments = initializer
+        spawn = multiprocessing.get_context("spawn")
+        return concurrent.futures.ProcessPoolExecutor(self._processes, spawn, call, arguments)
+
     def _run_pool(
         self,
+        pool: concurrent.futures.ProcessPoolExecutor,
         waiting: deque[tuple[int, Block, int]],
         source: Iterator[tuple[int, Block, int]],
         work: Callable[[Block], Result],
         lost: list[tuple[int, Block, int]],
     ) -> Iterator[BlockOutcome[Result]]:
         """Run until everything is done or the pool breaks; what was in flight then is put into `lost`."""
-        pin_numeric_environment()
-        pool = concurrent.futures.ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
         running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]] = {}
         finished = False
         try:

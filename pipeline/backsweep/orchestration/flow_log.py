@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backsweep.errors import BacksweepError
+from backsweep.executors.ray_session import LOGGER
 from backsweep.stores.logs import FLOW, WORKERS, CappedLog
 
 if TYPE_CHECKING:
@@ -29,16 +31,21 @@ class FlowLog:
     ----------
     names : of the flow's log and of its workers', by kind; see `log_name`.
     prepared : returns the sweep as soon as it is planned: its store is where the logs belong.
+
+    Attributes
+    ----------
+    worker_lines : how many lines workers have printed.
     """
 
     def __init__(self, publisher: Publisher, names: Mapping[str, str], prepared: Callable[[], Prepared | None]) -> None:
+        self.worker_lines = 0
         self._publisher = publisher
         self._names = names
         self._prepared = prepared
         self._logs = {kind: CappedLog() for kind in (FLOW, WORKERS)}
         self._changed: set[str] = set()
         self._saved = time.monotonic()
-        self._shown = self._hidden = 0
+        self._shown = 0
         self._lock = threading.Lock()
 
     def say(self, sentence: str, level: int = logging.INFO) -> None:
@@ -46,20 +53,37 @@ class FlowLog:
         self._publisher.log(sentence, level)
         self._add(FLOW, [sentence], level)
 
-    def print(self, lines: Sequence[str]) -> None:
-        """Add what a worker printed; the dashboard is spared most of what a chatty one says."""
-        shown = lines[: max(0, WORKER_LINES - self._shown)]
-        for line in shown:
-            self._publisher.log(f"worker: {line}")
-        self._shown += len(shown)
-        self._hidden += len(lines) - len(shown)
-        self._add(WORKERS, lines, logging.INFO)
+    @contextlib.contextmanager
+    def hearing_workers(self) -> Iterator[None]:
+        """Add what workers print, wherever they are."""
+        handler = _Handler(self)
+        level, propagate = LOGGER.level, LOGGER.propagate
+        LOGGER.addHandler(handler)
+        LOGGER.setLevel(logging.INFO)
+        LOGGER.propagate = False  # the terminal is the command line's own
+        try:
+            yield
+        finally:
+            LOGGER.removeHandler(handler)
+            LOGGER.setLevel(level)
+            LOGGER.propagate = propagate
+
+    def hear(self, line: str, level: int) -> None:
+        """Add a line of a worker; the dashboard is spared most of what a chatty one says."""
+        with self._lock:
+            self.worker_lines += 1
+            self._shown += 1
+            is_shown = self._shown <= WORKER_LINES
+        if is_shown:
+            self._publisher.log(f"worker {line}", level)
+        self._add(WORKERS, [line], level)
 
     def save(self) -> None:
         """Write to the store what was said since the last time; a store that refuses a log fails no sweep."""
-        if self._hidden:
-            self.say(f"{self._hidden:,} more lines of workers are in {self._names[WORKERS]} in the store")
-        self._shown = self._hidden = 0
+        with self._lock:
+            hidden, self._shown = self._shown - WORKER_LINES, 0
+        if hidden > 0:
+            self.say(f"{hidden:,} more lines of workers are in {self._names[WORKERS]} in the store")
         with self._lock:
             changed = {kind: self._logs[kind].data() for kind in sorted(self._changed)}
             self._changed.clear()
@@ -84,3 +108,15 @@ class FlowLog:
         with self._lock:
             self._logs[kind].add(f"{now} {mark}{part}" for line in lines for part in line.splitlines())
             self._changed.add(kind)
+
+
+class _Handler(logging.Handler):
+    """Gives what is logged of workers to the log of a run."""
+
+    def __init__(self, log: FlowLog) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the record's line."""
+        self._log.hear(record.getMessage(), record.levelno)

@@ -96,13 +96,16 @@ class SweepRun:
             try:
                 log.say(_opening(self._request))
                 observe = _Observer(self._request.document.metadata.name, self._listener, publisher, log)
-                finished = self._stages.complete(partial(self._as_task, log), observe)
+                with log.hearing_workers():
+                    finished = self._stages.complete(partial(self._as_task, log), observe)
                 _say_result(log, finished)
             except BaseException as error:
                 log.say(str(error) or type(error).__name__, logging.ERROR)
                 raise
             finally:
                 log.save()
+            if log.worker_lines:
+                self._listener.say(f"workers printed {log.worker_lines:,} lines (backsweep logs --workers)")
             for artifact in finished_artifacts(finished):
                 publisher.add(artifact)
         self._wait()
