@@ -26,7 +26,7 @@ __all__ = ["SearchListener", "caution_of_search", "describe_search", "run_rounds
 
 CAUTION = (
     "Search: what was tried in later rounds was chosen by what these very rows had shown of the earlier ones, so that "
-    "the procedure, DSR, PBO and SPA are all too kind to it; rows of a holdout were not looked at, and are not."
+    "the procedure, DSR, PBO and SPA are all too kind to it. A holdout is not: no round looks at it."
 )
 NO_SCORE = float("-inf")  # worse than whatever has a value
 
