@@ -14,7 +14,7 @@ __all__ = ["refuse_unbuilt", "table_uris", "unbuilt_problems"]
 
 # path below spec -> what to do instead; refused where it is given and differs from what leaving it out means
 UNBUILT: dict[tuple[str, ...], str] = {
-    ("prefect",): "sweeps run without Prefect; leave it out",
+    ("prefect",): "a sweep's flow runs where it is started, and in no work pool; leave it out",
     ("budget",): "a run is not stopped by what it would cost; leave it out",
     ("node_pool",): "sweeps run on this machine; leave it out",
     ("suspend",): "a run is stopped by Ctrl-C and goes on when it is started again; leave it out",

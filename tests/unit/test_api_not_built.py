@@ -54,7 +54,10 @@ UNBUILT = [
     ),
     (
         "prefect: {workPool: p}",
-        ["spec.prefect: is not built in this release: sweeps run without Prefect; leave it out"],
+        [
+            "spec.prefect: is not built in this release: a sweep's flow runs where it is started, and in no work pool; "
+            "leave it out"
+        ],
     ),
     ("pricing: {instanceType: m5.large}\n  budget: {maxCost: '5'}", [f"spec.budget: {COSTS}"]),
     ("nodePool: {}", [f"spec.nodePool: {LEAVE}"]),
