@@ -43,16 +43,22 @@ def _push(options: argparse.Namespace) -> int:
     """Copy a version from the local store, or a folder, to another store."""
     from backsweep.flow.data_sets import import_data, push_data
     from backsweep.flow.prepare import LOCAL_STORE
+    from backsweep.stores.data_versions import versions
     from backsweep.stores.opening import open_store
 
     target = _store(options)
+    source = open_store(options.source or LOCAL_STORE)
     folder = Path(options.place)
-    if folder.is_dir():
+    if folder.is_dir() and "@" not in options.place:
+        if options.name is None and versions(source, options.place):
+            raise DataError(
+                f"{options.place}: it is a folder here and a data set of {source.uri}; write ./{options.place} for the "
+                f"folder, {options.place}@VERSION for the data set"
+            )
         done = import_data(target, folder, _name(options, folder), _now())
     else:
         if options.name is not None:
             raise DataError(f"--name {options.name}: a data set keeps its name when it is pushed; leave it out")
-        source = open_store(options.source or LOCAL_STORE)
         done = push_data(source, options.place, target, _now())
     _report(done, target, options.json)
     return 0

@@ -142,9 +142,8 @@ def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
             action.add_argument("--name", help="the data set's name (default: the folder's)")
         if name == "push":
             action.add_argument("--from", dest="source", metavar="STORE", help="copy from (default: .backsweep/store)")
-        action.add_argument(
-            "--store", required=name == "push", help="folder or s3://bucket/prefix (default: .backsweep/store)"
-        )
+        default = "" if name == "push" else " (default: .backsweep/store)"
+        action.add_argument("--store", required=name == "push", help=f"folder or s3://bucket/prefix{default}")
         action.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
         action.add_argument("--region", help="region of the bucket")
         action.add_argument("--json", action="store_true", help="print JSON")
