@@ -14,7 +14,6 @@ from tests.benchmarks.timing import markdown_table, publish
 from backsweep.orchestration import server
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER = ROOT / "tests/contract/prefect_sweep.py"
 RUNS = 3
 
 
@@ -23,15 +22,15 @@ def main(file: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary, pytest.MonkeyPatch.context() as patch:
         folder = Path(temporary)
         patch.setenv("BACKSWEEP_STATE", str(folder / "state"))
-        patch.delenv("PREFECT_API_URL", raising=False)
+        for name in ("PREFECT_API_URL", "BACKSWEEP_PREFECT"):
+            patch.delenv(name, raising=False)
         start = time.perf_counter()
         server.ensure()
         first = time.perf_counter() - start
         try:
-            bare = seconds(
-                [sys.executable, "-m", "backsweep", "run", str(file), "--json", "--no-prefect"], folder / "bare"
-            )
-            flow = seconds([sys.executable, str(DRIVER), str(file), "run"], folder / "flow")
+            command = [sys.executable, "-m", "backsweep", "run", str(file), "--json", "--baseline", "none"]
+            bare = seconds([*command, "--no-prefect"], folder / "bare")
+            flow = seconds(command, folder / "flow")
         finally:
             server.stop()
         imports = seconds([sys.executable, "-c", "import prefect.flows"], folder / "imports")
