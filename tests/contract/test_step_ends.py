@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -15,7 +16,11 @@ from tests.contract.step_folder import StepFolder, chain
 
 from backsweep.errors import TransientError, UserError
 from backsweep.flow import step
-from backsweep.flow.pipeline import read_pipeline
+from backsweep.flow.pipeline import PipelineRun, read_pipeline
+from backsweep.flow.step_graph import ordered
+from backsweep.flow.step_run import StepListener
+from backsweep.orchestration import step_flow
+from backsweep.orchestration.server import Endpoint
 from backsweep.stores.file import FileStore
 
 
@@ -91,6 +96,24 @@ def test_a_bucket_remembers_steps_for_another_machine(
         done = at.run(*chain())
         assert at.text("build/two.txt") == "raw onetwo"
         assert all(each.is_cached == (name == "there") for each in done.values())
+
+
+def test_where_prefect_is_lost_the_pipeline_goes_on_without_it(at: StepFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(_: Any) -> None:
+        at.run(*chain())
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(step_flow, "find", lambda say: Endpoint("http://127.0.0.1:9/api", None, None))
+    monkeypatch.setattr(step_flow, "connected", contextlib.nullcontext)
+    monkeypatch.setattr(step_flow._FlowRun, "run", lose)
+    run = PipelineRun("lost", at.folder, ordered(chain()), None, at.folder, at.store, ())
+    said: list[str] = []
+    asked: list[bool] = []
+    listener = StepListener(lambda name, line: None, lambda done: None)
+    done = step_flow.run_pipeline_with_prefect(run, lambda steps, by: asked.append(by), listener, said.append)
+    assert [each.is_cached for each in done.steps] == [True] * 3
+    assert asked == [False]
+    assert said == ["Prefect was lost (ConnectionError: nobody answers); the pipeline goes on without it"]
 
 
 def test_a_pipeline_file_that_cannot_be_run_is_said_with_its_line(

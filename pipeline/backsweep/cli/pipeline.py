@@ -35,7 +35,7 @@ def pipeline(options: argparse.Namespace) -> int:
         check_output(output)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
         by_prefect = wants_prefect(options, progress.say)
-        run_sweep = _sweep_of(run, output, progress, by_prefect)
+        run_sweep = _sweep_of(run, output, progress)
         done = _run(run, run_sweep, progress, by_prefect)
     if options.json:
         sweep = None if done.sweep is None else summary_of(done.sweep)
@@ -50,7 +50,7 @@ def pipeline(options: argparse.Namespace) -> int:
 
 def _run(
     run: PipelineRun,
-    run_sweep: Callable[[tuple[StepDone, ...]], Finished | None],
+    run_sweep: Callable[[tuple[StepDone, ...], bool], Finished | None],
     progress: ProgressBar,
     by_prefect: bool,
 ) -> PipelineDone:
@@ -63,16 +63,16 @@ def _run(
 
         return run_pipeline_with_prefect(run, run_sweep, listener, progress.say)
     steps = run.steps(listener, try_plainly)
-    return run.done(steps, run_sweep(steps))
+    return run.done(steps, run_sweep(steps, False))
 
 
 def _sweep_of(
-    run: PipelineRun, output: Path, progress: ProgressBar, by_prefect: bool
-) -> Callable[[tuple[StepDone, ...]], Finished | None]:
+    run: PipelineRun, output: Path, progress: ProgressBar
+) -> Callable[[tuple[StepDone, ...], bool], Finished | None]:
     """Return what runs the pipeline's sweep when its steps are done."""
     from backsweep import flow
 
-    def run_sweep(steps: tuple[StepDone, ...]) -> Finished | None:
+    def run_sweep(steps: tuple[StepDone, ...], by_prefect: bool) -> Finished | None:
         if run.document is None:
             return None
         started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here

@@ -31,7 +31,7 @@ PIPELINE_FLOW = "backsweep-pipeline"
 SERVED = "the store had its outputs"
 MOST_LINES = 2_000  # of a step on the dashboard; the store keeps more
 
-RunSweep = Callable[["tuple[StepDone, ...]"], "Finished | None"]
+RunSweep = Callable[["tuple[StepDone, ...]", bool], "Finished | None"]
 
 
 def run_pipeline_with_prefect(
@@ -44,7 +44,7 @@ def run_pipeline_with_prefect(
 
     Parameters
     ----------
-    run_sweep : runs the sweep at the end, as a flow of its own; None where the pipeline has none.
+    run_sweep : runs the sweep at the end, given the steps and whether it is to be a flow of its own.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def run_pipeline_with_prefect(
                 raise
             say(f"Prefect was lost ({type(error).__name__}: {error}); the pipeline goes on without it")
             done = run.steps(listener, try_plainly)
-            return run.done(done, run_sweep(done))
+            return run.done(done, run_sweep(done, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class _FlowRun:
             try:
                 done = self._run.steps(self._observer(publisher), self._as_task)
                 publisher.add(_table(self._run.name, done))
-                finished = self._note(lambda: self._run_sweep(done))
+                finished = self._note(lambda: self._run_sweep(done, True))
             except Exception as error:
                 publisher.log(str(error), logging.ERROR)
                 raise
