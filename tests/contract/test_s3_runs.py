@@ -257,6 +257,9 @@ def test_two_runs_of_one_sweep_at_once_both_end_well_with_one_manifest(
     ((_, data),) = shared.open().manifests()
     assert [(tmp_path / name / "runs/shared/manifest.json").read_bytes() for name in ("one", "two")] == [data, data]
     assert "parent" not in json.loads(data)["run"]
+    command = [sys.executable, "-m", "backsweep", "history", "--store", shared.uri, "--json"]
+    listed = subprocess.run([*command, "--endpoint-url", str(shared.endpoint_url)], capture_output=True, check=True)
+    assert [each["resultDigest"] for each in json.loads(listed.stdout)] == [digest]
 
 
 def test_a_run_that_is_killed_amid_writing_goes_on_from_what_it_stored(

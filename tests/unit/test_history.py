@@ -197,6 +197,8 @@ def test_metrics_of_common_trials_are_compared_by_number(call: Call, finished: P
     (cagr,) = [each for each in found["metrics"] if each["metric"] == "cagr"]
     assert cagr["worst"] == apart.max()
     assert (cagr["trial"], cagr["differ"]) == (apart.idxmax(), int((apart > 0).sum()))
+    back = as_json(call, "diff", "second", "first", code=1)["trials"]
+    assert [each["worst"] for each in back["metrics"]] == [each["worst"] for each in found["metrics"]]
     competing = one[(one["profile"] != "benchmark") & one["costs"].str.contains('"slippageBps":5}')].index
     moved = (two["sharpe"] - one["sharpe"]).abs()[competing].sort_values(ascending=False, kind="stable")
     assert [each["trial"] for each in found["moved"]] == list(moved.index)
