@@ -301,6 +301,8 @@ def _worker_output_logged() -> Iterator[None]:
 
     def log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
         nonlocal left
+        if data.get("pid") == "autoscaler":
+            return  # tables of its state every few seconds, of a cluster that does not scale
         level = logging.WARNING if data.get("is_err") or data.get("pid") == "raylet" else logging.INFO
         for line in data.get("lines", ())[: max(left, 0)]:
             left -= 1
