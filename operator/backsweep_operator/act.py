@@ -80,6 +80,7 @@ async def act(actions: tuple[Action, ...], hands: Hands) -> None:
                 await _hold(action.guard, hands)
                 hands.fence.check()
                 await hands.prefect.cancel_flow_run(action.flow_run_id)
+                hands.seen.note_cancelled(action.attempt, hands.clock.now())
             case PatchStatus():
                 await _write_status(action, hands)
             case EmitEvent():
@@ -105,7 +106,8 @@ async def _hold(guard: Guard, hands: Hands) -> None:
     if not same or raw is None:
         raise StaleReadError(f"sweep {guard.namespace}/{guard.name} is gone or another one")
     hands.seen.see(Kind.SWEEP, raw)
-    if _run_of(raw) != guard.run:
+    view = hands.seen.sweep_at(raw)
+    if (_run_of(raw) if view is None else view.status.run) != guard.run:
         raise StaleReadError(f"sweep {guard.namespace}/{guard.name} is at another run by now")
     if guard.generation is not None and (deleting or meta.get("generation") != guard.generation):
         raise StaleReadError(f"sweep {guard.namespace}/{guard.name} was changed meanwhile")

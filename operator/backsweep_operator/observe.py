@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from backsweep_api.conditions import Phase, State
@@ -13,6 +13,7 @@ from backsweep_operator.errors import StaleReadError
 from backsweep_operator.model import (
     ClusterView,
     FlowRunView,
+    FlowState,
     Instant,
     JobView,
     Kind,
@@ -39,6 +40,7 @@ PROJECTIONS: Mapping[Kind, Callable[[Mapping[str, Any]], View | None]] = {
     Kind.POD: pod_view,
 }
 USABLE = "true"
+KEPT_VERSIONS = 10_000  # for so many versions the end of an object is remembered
 
 
 @dataclass(slots=True)
@@ -68,8 +70,11 @@ class Seen:
         meta = raw["metadata"]
         place = (meta.get("namespace", ""), meta["name"])
         version = int(meta["resourceVersion"])
+        known = self.views[kind].get(place)
         if version < self.versions.get((kind, place), 0):
             return None
+        if known is not None and version == self.versions.get((kind, place)):
+            return _about(known)  # an own write's answer, or a live read, has brought it already
         view = PROJECTIONS[kind](raw)
         if view is None:
             return None
@@ -102,12 +107,19 @@ class Seen:
             self.by_sweep.get((kind, about), set()).discard(place)
         return about
 
+    def sweep_at(self, raw: Mapping[str, Any]) -> SweepView | None:
+        """Return the view of a sweep if it was seen in exactly this version."""
+        meta = raw["metadata"]
+        view = self.views[Kind.SWEEP].get((meta.get("namespace", ""), meta["name"]))
+        same = isinstance(view, SweepView) and view.reference.resource_version == meta["resourceVersion"]
+        return view if isinstance(view, SweepView) and same else None
+
     def replace(self, kind: Kind, raws: Iterable[Mapping[str, Any]], version: int) -> set[Key]:
         """Take in a whole list of `version`: what is not in it is gone. Return the sweeps it is or was about."""
         listed = {(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in raws}
         touched = {self.forget(kind, place, version) for place in [*self.views[kind]] if place not in listed}
         for known in [known for known in self.versions if known[0] is kind and known[1] not in listed]:
-            if self.versions[known] <= version:
+            if self.versions[known] + KEPT_VERSIONS < version:
                 del self.versions[known]
         touched |= {self.see(kind, raw) for raw in listed.values()}
         return {key for key in touched if key is not None}
@@ -116,6 +128,12 @@ class Seen:
         """Take in one flow run."""
         self.flow_runs[view.attempt] = view
         self.runs_of.setdefault((view.attempt.namespace, view.attempt.sweep), set()).add(view.attempt)
+
+    def note_cancelled(self, attempt: AttemptName, now: Instant) -> None:
+        """Take in that a flow run was cancelled, or had ended, ahead of Prefect's next answer."""
+        view = self.flow_runs.get(attempt)
+        if view is not None and not view.state.terminal:
+            self.note_flow_run(replace(view, state=FlowState.CANCELLED, state_since=now))
 
     def note_flow_runs(self, asked: Iterable[AttemptName], found: Iterable[FlowRunView], now: Instant) -> set[Key]:
         """Take in Prefect's answer about the attempts asked for; return the sweeps of those that have changed."""

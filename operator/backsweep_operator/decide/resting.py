@@ -171,10 +171,10 @@ def _keeps_jobs(situation: Situation, now: Instant) -> bool:
 
 
 def _until_ttl(situation: Situation, now: Instant) -> float | None:
-    """Return the seconds until finished Jobs are deleted; None if there are none."""
+    """Return the seconds until finished Jobs are deleted; None if there are none, or if they are being deleted."""
     end = _ttl_end(situation)
     jobs = any(isinstance(child, JobView) for child in situation.mine)
-    return max(end - now, 0.0) if end is not None and jobs else None
+    return end - now if end is not None and end > now and jobs else None
 
 
 def _anything_left(situation: Situation, *, keep_finished_jobs: bool) -> bool:

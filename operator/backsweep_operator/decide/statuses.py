@@ -127,7 +127,10 @@ def _condition(
     """Return a condition; its transition time is kept while its status stays."""
     before = situation.status.condition(kind)
     kept = before is not None and (before.status == "True") is holds
-    return Condition(
+    same = kept and before is not None and (before.reason, before.message) == (told[0], told[1][:LONGEST_MESSAGE])
+    if same and before is not None and before.observed_generation == situation.sweep.generation:
+        return before
+    return Condition.model_construct(  # every part is ours: validating them costs most of a decision
         type=kind,
         status="True" if holds else "False",
         reason=told[0],
