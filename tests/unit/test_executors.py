@@ -18,6 +18,10 @@ def square(number: int) -> int:
     return number * number
 
 
+def process(_: int) -> int:
+    return os.getpid()
+
+
 def die_once(place: str) -> str:
     """Kill this very process the first time it is called for a place."""
     path = Path(place)
@@ -41,16 +45,30 @@ def refuse(_: int) -> int:
     raise NumericError("this block has no answer")
 
 
-@pytest.mark.parametrize("executor", [SerialExecutor(), ProcessExecutor(2, retries=0, timeout_seconds=60)])
-def test_every_block_is_answered_once(executor: SerialExecutor | ProcessExecutor) -> None:
-    outcomes = {outcome.index: outcome.result for outcome in executor.run(range(40), square)}
-    assert outcomes == {number: number * number for number in range(40)}
+SQUARES = {number: number * number for number in range(40)}
+
+
+def squares(executor: SerialExecutor | ProcessExecutor) -> dict[int, int]:
+    return {outcome.index: outcome.result for outcome in executor.run(range(40), square)}
+
+
+def test_every_block_is_answered_once() -> None:
+    assert squares(SerialExecutor()) == SQUARES
+
+
+def test_processes_answer_every_block_once_and_stay_for_the_next_run() -> None:
+    with ProcessExecutor(2, retries=0, timeout_seconds=60) as executor:
+        assert squares(executor) == SQUARES
+        first = {outcome.result for outcome in executor.run(range(20), process)}
+        assert {outcome.result for outcome in executor.run(range(20), process)} <= first
+        assert len(first) <= 2
+    assert not any(Path(f"/proc/{identity}").exists() for identity in first)
 
 
 def test_a_worker_that_dies_is_replaced_and_its_blocks_are_done_again(tmp_path: Path) -> None:
     places = [str(tmp_path / str(number)) for number in range(3)]
-    executor = ProcessExecutor(2, retries=5, timeout_seconds=60)
-    assert sorted(outcome.result for outcome in executor.run(places, die_once)) == places
+    with ProcessExecutor(2, retries=5, timeout_seconds=60) as executor:
+        assert sorted(outcome.result for outcome in executor.run(places, die_once)) == places
 
 
 def test_a_block_that_kills_its_worker_each_time_ends_the_sweep_with_a_reason() -> None:

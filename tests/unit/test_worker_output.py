@@ -28,8 +28,8 @@ class Heard(logging.Handler):
 
 
 def run() -> None:
-    executor = ProcessExecutor(1, retries=0, timeout_seconds=60)
-    assert sorted(outcome.result for outcome in executor.run(range(3), speak)) == [0, 1, 2]
+    with ProcessExecutor(1, retries=0, timeout_seconds=60) as executor:
+        assert sorted(outcome.result for outcome in executor.run(range(3), speak)) == [0, 1, 2]
 
 
 def test_lines_of_worker_processes_are_heard_until_the_last_is_over(

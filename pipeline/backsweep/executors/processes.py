@@ -7,14 +7,16 @@ thread of the parent is inherited half-way.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
 from typing import Any, TypeVar
 
 from backsweep.errors import BlockTimeoutError, WorkerLostError
-from backsweep.executors.process_output import Initializer, output_logged
+from backsweep.executors.process_output import output_logged
 from backsweep.ports import BlockOutcome
 from backsweep.settings import pin_numeric_environment
 
@@ -27,12 +29,24 @@ IN_FLIGHT_PER_PROCESS = 3  # enough to keep a process busy while its results are
 
 
 class ProcessExecutor:
-    """Runs blocks in `processes` children; a lost child is replaced and its blocks tried again `retries` times."""
+    """Runs blocks in `processes` children; a lost child is replaced and its blocks tried again `retries` times.
+
+    A context manager: the children start with the first block and live to its end, for as many runs as there are.
+    """
 
     def __init__(self, processes: int, *, retries: int, timeout_seconds: float | None) -> None:
         self._processes = processes
         self._retries = retries
         self._timeout_seconds = timeout_seconds
+        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._output = contextlib.ExitStack()
+
+    def __enter__(self) -> ProcessExecutor:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End the children."""
+        self._end()
 
     def run(self, blocks: Iterable[Block], work: Callable[[Block], Result]) -> Iterator[BlockOutcome[Result]]:
         """Yield outcomes as blocks finish.
@@ -48,9 +62,7 @@ class ProcessExecutor:
         source = ((index, block, 0) for index, block in enumerate(blocks))
         while True:
             lost: list[tuple[int, Block, int]] = []
-            with output_logged() as initializer:
-                pool = self._start(initializer)
-                yield from self._run_pool(pool, waiting, source, work, lost)
+            yield from self._run_pool(self._started(), waiting, source, work, lost)
             if not lost:
                 return
             for index, block, losses in lost:
@@ -62,12 +74,24 @@ class ProcessExecutor:
                     raise WorkerLostError(message)
                 waiting.append((index, block, losses))
 
-    def _start(self, initializer: Initializer) -> concurrent.futures.ProcessPoolExecutor:
-        """Return a new pool; its processes start with the first blocks."""
-        pin_numeric_environment()
-        call, arguments = initializer
-        spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(self._processes, spawn, call, arguments)
+    def _started(self) -> concurrent.futures.ProcessPoolExecutor:
+        """Return the pool, a new one where there is none; its processes start with the first blocks."""
+        if self._pool is None:
+            pin_numeric_environment()
+            call, arguments = self._output.enter_context(output_logged())
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = concurrent.futures.ProcessPoolExecutor(self._processes, spawn, call, arguments)
+        return self._pool
+
+    def _end(self, *, kill: bool = False) -> None:
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        if kill:
+            for process in list((pool._processes or {}).values()):
+                process.kill()  # a hung child must not outlive its sweep
+        pool.shutdown(wait=True, cancel_futures=True)
+        self._output.close()
 
     def _run_pool(
         self,
@@ -105,9 +129,7 @@ class ProcessExecutor:
             lost.extend((index, block, losses + 1) for index, block, losses in running.values())
         finally:
             if not finished:
-                for process in list((pool._processes or {}).values()):
-                    process.kill()  # a hung child must not outlive its sweep
-            pool.shutdown(wait=True, cancel_futures=True)
+                self._end(kill=True)
 
     def _timed_out(self, running: dict[concurrent.futures.Future[Any], tuple[int, Block, int]]) -> str:
         indices = sorted(index for index, _, _ in running.values())

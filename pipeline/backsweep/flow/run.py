@@ -86,7 +86,7 @@ def run_blocks(prepared: Prepared, workers: Workers, observe: Observe) -> Ran:
 
 
 def ask_workers(ran: Ran) -> Ask:
-    """Return how the stored series are read: by Ray's workers where they computed them, otherwise here."""
+    """Return how the stored series are read: by the workers that computed them, otherwise here."""
     prepared, workers = ran.prepared, ran.workers
     here = ask_here(prepared.store, prepared.datasets[0].returns)
 
@@ -95,7 +95,7 @@ def ask_workers(ran: Ran) -> Ask:
             parts, returned = ask_there(prepared, chunks, question)
             workers.bytes_returned += returned
             return parts
-        if workers.place.kind == "ray" and workers.are_running:
+        if workers.place.kind != "serial" and workers.are_running:
             asked = Asked(*workers.start(), prepared.references[0], question)
             found = {outcome.index: outcome.result for outcome in workers.run(chunks, asked)}
             return [found[index] for index in range(len(chunks))]

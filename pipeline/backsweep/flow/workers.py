@@ -120,7 +120,8 @@ class Workers:
         if self.place.kind == "processes":
             from backsweep.executors.processes import ProcessExecutor  # its imports cost more than a small sweep
 
-            return ProcessExecutor(self.place.workers, retries=retries, timeout_seconds=timeout_seconds), here
+            processes = ProcessExecutor(self.place.workers, retries=retries, timeout_seconds=timeout_seconds)
+            return self._way_out.enter_context(processes), here
         return self._start_ray(retries, timeout_seconds, here)
 
     def _start_ray(self, retries: int, timeout_seconds: float, here: Opening) -> tuple[Executor, Opening]:
