@@ -14,12 +14,15 @@ from tests.simulation.schedules import Deed, Schedule, draw_schedule, shrink
 from tests.simulation.simulation import Simulation
 
 from backsweep_api.conditions import State
+from backsweep_operator import act
+from backsweep_operator.act import Hands
 from backsweep_operator.decide import decide
-from backsweep_operator.model import Kind
+from backsweep_operator.model import Guard, Kind
 
 BLOCKS = 8
 SCHEDULES = int(os.environ.get("BACKSWEEP_SCHEDULES", "2000"))
 SEEDS_FOR_A_BUG = 600
+SEEDS_OF_STALE_READS = range(300, 350)  # in them, such a read meets a moment in which it matters
 QUIET = Schedule(0, (("one", "ray"),))
 
 
@@ -87,6 +90,16 @@ def test_planted_bugs_are_found_and_told_by_a_minimal_schedule(name: str) -> Non
             assert "schedule of seed" in told
             return
     pytest.fail(f"{SEEDS_FOR_A_BUG} schedules do not find: {name}")
+
+
+def test_acting_without_the_live_read_before_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def look_away(guard: Guard, hands: Hands) -> None:
+        """What was seen some time ago will do."""
+
+    monkeypatch.setattr(act, "_hold", look_away)
+    told = [story(schedule) for schedule in map(draw_schedule, SEEDS_OF_STALE_READS) if complaint(schedule)]
+    assert told
+    assert all("lists from a lagging reader" in each for each in told)
 
 
 def test_a_schedule_is_shrunk_to_what_matters() -> None:
