@@ -93,7 +93,8 @@ def test_a_cost_is_what_was_held_as_long_as_it_took(in_full: tuple[Path, dict[st
     assert {"solve and simulate: solving", "solve and simulate: simulating", "solve and simulate: waiting"} <= set(
         stages
     )
-    for name in ("plan", "compare", "baseline", "commit", "report", "run folder"):
+    assert stages["compare"]["coreSeconds"] == pytest.approx(2 * summary["timings"]["compare"], abs=1e-5)
+    for name in ("plan", "baseline", "commit", "report", "run folder"):
         assert stages[name]["coreSeconds"] == pytest.approx(summary["timings"][name], abs=1e-5)
     committed = manifest_of(folder)["run"]["cost"]
     assert "commit" not in {stage["stage"] for stage in committed["stages"]}

@@ -61,9 +61,9 @@ def test_ray_holds_head_and_workers_from_its_start_until_trials_are_compared() -
     )
 
 
-def test_processes_end_with_their_last_block() -> None:
+def test_processes_are_held_until_trials_are_compared() -> None:
     assert cores(ran("processes", 2)) == pytest.approx(
-        {"plan": 10, "solve and simulate: solving": 150, "solve and simulate: waiting": 50, "compare": 20}
+        {"plan": 10, "solve and simulate: solving": 150, "solve and simulate: waiting": 50, "compare": 40}
     )
 
 

@@ -23,8 +23,8 @@ SHOWN = Decimal("0.01")
 def run_cost(ran: Ran) -> dict[str, Any] | None:
     """Return what the run would have cost up to now, by stage; None where the document has no prices.
 
-    Every stage holds one process; while blocks are computed, and with Ray from its start until the trials are
-    compared, the workers are held, too. A serial run's process is its worker.
+    Every stage holds one process; while blocks are computed, and on this machine until the trials are compared, the
+    workers are held, too. A serial run's process is its worker; beside other processes it waits and is not counted.
     """
     pricing = ran.prepared.document.spec.pricing
     if pricing is None:
@@ -44,8 +44,8 @@ def run_cost(ran: Ran) -> dict[str, Any] | None:
 def _uses(ran: Ran, stage: str, seconds: float, head: Held, worker: Held) -> list[Use]:
     place = ran.place
     workers = worker * Decimal(place.workers)
-    if stage == "compare" and place.kind == "ray" and ran.computed.fresh:
-        return [stage_use(stage, head + workers, seconds)]
+    if stage == "compare" and place.kind in ("ray", "processes") and ran.computed.fresh:
+        return [stage_use(stage, head + workers if place.is_ray else workers, seconds)]
     if stage != COMPUTING or not ran.computed.fresh:
         return [stage_use(stage, head, seconds)]
     if place.kind == "serial":
