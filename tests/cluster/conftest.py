@@ -1,0 +1,37 @@
+"""One real control plane for the session; a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cluster.control_plane import ControlPlane, control_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMES = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Start the control plane; after failures its folder stays, with the log of each program."""
+    folder = tmp_path_factory.mktemp("control-plane")
+    with control_plane(folder) as started:
+        yield started
+    if request.session.testsfailed:
+        sys.stderr.write(f"the logs of the control plane are in {folder}\n")
+    else:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def namespace(plane: ControlPlane) -> Iterator[str]:
+    """Make a namespace that enforces restricted Pod Security, as ours do, and begin its deletion afterwards."""
+    name = f"team-{next(NAMES)}"
+    plane.make_namespace(name, {"pod-security.kubernetes.io/enforce": "restricted"})
+    yield name
+    plane.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,168 @@
+"""Programs in the background that end with us, however we end, and ports that nobody else of ours takes."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+# Below where the kernel takes ports for outgoing connections (32768), so that a port is still free when its program
+# is started again; above those of Ray and Prefect.
+FIRST_PORT, LAST_PORT = 21000, 31000
+DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+LIBC = ctypes.CDLL(None)
+
+
+class NotReadyError(Exception):
+    """Something did not come up, or ended; the text has the end of its log."""
+
+
+class Ports:
+    """Ports on loopback, each held by a lock of the machine's users for as long as this object lives."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.gettempdir()) / f"backsweep-ports-{os.getuid()}"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._locks: list[TextIO] = []
+        self._next = FIRST_PORT + os.getpid() * 16 % (LAST_PORT - FIRST_PORT)
+
+    def claim(self) -> int:
+        """Return a port that is free, and ours until `release`."""
+        for _ in range(LAST_PORT - FIRST_PORT):
+            port = self._next
+            self._next = port + 1 if port + 1 < LAST_PORT else FIRST_PORT
+            lock = (self._folder / str(port)).open("w")
+            if held(lock) and is_free(port):
+                self._locks.append(lock)
+                return port
+            lock.close()
+        message = f"no free port between {FIRST_PORT} and {LAST_PORT}"
+        raise NotReadyError(message)
+
+    def release(self) -> None:
+        for lock in self._locks:
+            lock.close()
+        self._locks.clear()
+
+
+def held(lock: TextIO) -> bool:
+    """Say whether the lock could be taken; the kernel lets go of it when this process ends."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+class Process:
+    """A program that can be started, stopped, killed and started again; its log is appended to."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._command = list(command)
+        self._folder = folder
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, in a session of its own: Ctrl-C is for us, who then end it."""
+        assert not self.alive(), f"{self.name} runs already"
+        us = os.getpid()
+
+        def die_with_parent() -> None:
+            # Set in the child itself. The parent may have gone before that; then nothing would tell us.
+            LIBC.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != us:
+                os._exit(1)
+
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            )
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once, with all it started: as a power cut does."""
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self, seconds: float = 30) -> int:
+        """Ask it to end, wait, and return its exit code."""
+        assert self._process is not None, f"{self.name} was never started"
+        if self.alive():
+            self._process.terminate()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            message = f"{self.name} did not stop within {seconds:g} s of SIGTERM"
+            raise NotReadyError(message) from None
+
+    def pause(self) -> None:
+        """Let it hang: connections stay open and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait for it to be of use.
+
+        Raises
+        ------
+        NotReadyError
+            If it ends or takes longer; with the end of its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.alive():
+                raise NotReadyError(f"{self.name} ended; its log ends with:\n{self.last_lines()}")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"{self.name} is not ready after {seconds:g} s; its log:\n{self.last_lines()}")
+            time.sleep(0.05)
+
+    def last_lines(self, count: int = 15) -> str:
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.alive():
+            os.killpg(self.pid, number)
