@@ -2,27 +2,33 @@
 # Paths are relative, so the folder may have any name. No target needs git, a terminal or standard input.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench cluster-binaries test-cluster clean
 
 PROCESSES ?= 2
 PYTHON_IN_VENV := .venv/bin/python
 ROOMS := api pipeline tests examples
 
 help: ## What can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 run: .venv/.ready-run ## The tournament of examples/sp500-tournament.yaml, then its verification
 	@.venv/bin/backsweep run examples/sp500-tournament.yaml --output runs/sp500-tournament
 	@.venv/bin/backsweep verify runs/sp500-tournament/manifest.json
 
 test: lint ## Everything CI runs: lint, types, import contracts, tests
-	@$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) --dist worksteal
+	@$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) --dist worksteal --ignore=tests/cluster
 
 lint: .venv/.ready-dev ## Style, import contracts and types alone
 	@$(PYTHON_IN_VENV) -m ruff check --quiet $(ROOMS)
 	@$(PYTHON_IN_VENV) -m ruff format --quiet --check $(ROOMS)
 	@.venv/bin/lint-imports --config importlinter.ini --no-logo
 	@$(PYTHON_IN_VENV) -m mypy
+
+cluster-binaries: .venv/.ready-dev ## Kubernetes, KubeRay, KWOK and Helm for test-cluster; built once, with Go, into ~/.cache/backsweep
+	@$(PYTHON_IN_VENV) -m tests.cluster.binaries
+
+test-cluster: cluster-binaries ## The tests against a real Kubernetes API server and KubeRay (docs/development-cluster.md)
+	@$(PYTHON_IN_VENV) -m pytest tests/cluster
 
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
 	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
