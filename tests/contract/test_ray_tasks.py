@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -344,3 +345,17 @@ def _session_processes(session_id: int) -> list[int]:
     while more := {pid for pid, (parent, _) in parents.items() if parent in found} - found:
         found |= more
     return sorted(found)
+
+
+def test_ray_imported_before_without_a_token_is_one_sentence() -> None:
+    program = """
+        from backsweep.errors import UserError
+        from backsweep.executors.ray_session import RaySession
+        import ray
+        try:
+            RaySession(cpus=1).__enter__()
+        except UserError as error:
+            print(error)
+    """
+    said = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=60)
+    assert said.stdout.startswith("Ray was imported in this process before the sweep, without a token"), said.stderr

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from backsweep.errors import InvariantError, TransientError, UserError
 from backsweep.settings import NUMERIC_VARIABLES, pin_numeric_environment
@@ -77,6 +77,8 @@ class RaySession:
     join_seconds : how long a joined cluster may lack a node that can run a block: its workers may be starting.
     """
 
+    _token_is_read: ClassVar[bool] = False
+
     def __init__(
         self,
         address: str | None = None,
@@ -112,6 +114,8 @@ class RaySession:
             started.callback(sigterm.give_back)
             arguments = self._joining(self._address) if self._address else self._starting(started)
             import ray
+
+            RaySession._token_is_read = RaySession._token_is_read or self._address is None
 
             started.enter_context(_worker_output_logged())
             started.callback(ray.shutdown)
@@ -176,6 +180,12 @@ class RaySession:
         ray = sys.modules.get("ray")
         if ray is not None and ray.is_initialized():
             raise UserError("Ray is in use in this process; end that with ray.shutdown() first")
+        if ray is not None and self._address is None and not RaySession._token_is_read:
+            message = (
+                "Ray was imported in this process before the sweep, without a token, and reads one only then; start "
+                "Python anew, or write execution.mode: local"
+            )
+            raise UserError(message)
 
     def _own_variables(self) -> dict[str, str]:
         if self._address:
