@@ -54,7 +54,8 @@ def write_status(
     if before.state is not told.state:
         text = told.message or str(told.state)
         warns = told.state in WARNINGS
-        actions.append(EmitEvent(reference, "Warning" if warns else "Normal", told.reason, text))
+        reason = str(State.STOPPING) if told.state is State.STOPPING else told.reason
+        actions.append(EmitEvent(reference, "Warning" if warns else "Normal", reason, text))
     return actions
 
 
