@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from backsweep_operator.act import Hands, act
 from backsweep_operator.decide import decide
-from backsweep_operator.model import Decision, Instant, Release, Snapshot
+from backsweep_operator.errors import CallRefusedError
+from backsweep_operator.model import Decision, EmitEvent, Instant, Release, Snapshot
 from backsweep_operator.observe import Key, snapshot_of
 
 __all__ = ["Reconciler"]
@@ -33,7 +34,13 @@ class Reconciler:
         """
         snapshot = snapshot_of(key, self.hands.seen, self.release)
         decision = self.deciding(snapshot, self.hands.clock.now())
-        await act(decision.actions, self.hands)
+        try:
+            await act(decision.actions, self.hands)
+        except CallRefusedError as error:  # status cannot say it: what it says is decided from what is there
+            if snapshot.sweep is not None:
+                event = EmitEvent(snapshot.sweep.reference, "Warning", error.reason, str(error))
+                await act((event,), self.hands)
+            raise
         return decision.requeue_after_seconds
 
     async def poll(self) -> set[Key]:

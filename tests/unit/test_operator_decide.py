@@ -45,6 +45,7 @@ from backsweep_operator.model import (
     DeleteChild,
     EmitEvent,
     EnsureDeployment,
+    ExtendCluster,
     FlowState,
     FreePlace,
     Gone,
@@ -112,6 +113,8 @@ def test_kueue_admits_the_cluster_before_the_flow_begins_and_no_deadline_runs_me
     decision = decide(queued, NOW)
     assert CreateFlowRun not in kinds(decision)
     assert written(decision).state is State.STARTING
+    (extend,) = [action for action in decision.actions if isinstance(action, ExtendCluster)]
+    assert extend.delete_after == int(NOW) + 60 + RELEASE.deadlines.overrun, "its end moves while it waits"
     admitted = replace(queued, clusters=(cluster(run, ready=False),))
     assert written(decide(replace(admitted), NOW)).run is not None
 

@@ -13,7 +13,7 @@ from backsweep_api.conditions import Phase
 from backsweep_api.names import AttemptName
 from backsweep_api.status import Condition, Run, SweepStatus, instant_of, timestamp
 from backsweep_operator.act import Hands, act
-from backsweep_operator.errors import StaleReadError, UnavailableError
+from backsweep_operator.errors import CallRefusedError, StaleReadError, UnavailableError
 from backsweep_operator.model import (
     Action,
     AtRun,
@@ -33,6 +33,7 @@ from backsweep_operator.model import (
 )
 from backsweep_operator.observe import Seen, snapshot_of
 from backsweep_operator.projections import cluster_view, job_view, pod_view, read_report, sweep_view
+from backsweep_operator.reconcile import Reconciler
 
 ATTEMPT = AttemptName.of(("n", "s", "u"), "ab" * 32, 1)
 RUN = Run(spec_digest="ab" * 32, attempt=1, phase=Phase.ACTIVE, started_at=1, run_started_at=1)
@@ -143,6 +144,23 @@ def test_what_holds_is_done_and_a_lost_event_fails_nothing() -> None:
     gone = DeleteChild(DELETE.reference, Gone("n", "s", "u"))
     assert do(Api(), gone) == []
     assert do(Api(raw(Kind.CLUSTER, "c") | {"metadata": {**CLUSTER["metadata"], "uid": "other"}}), gone) == []
+
+
+def test_a_refused_call_is_told_by_an_event_for_status_cannot_know_of_it() -> None:
+    class Strict(Api):
+        async def write_status(self, reference: Reference, status: Raw) -> Raw:
+            raise CallRefusedError("403: sweeps/status is forbidden")
+
+        async def record_event(self, event: EmitEvent) -> None:
+            self.called.append(f"{event.type} {event.reason}: {event.message}")
+
+    api: Any = Strict()
+    seen = Seen()
+    seen.see(Kind.SWEEP, sweep(run=None))
+    reconciler = Reconciler(Hands(api, api, api, api, seen), Release("i"))
+    with pytest.raises(CallRefusedError):
+        asyncio.run(reconciler.reconcile(("n", "s")))
+    assert api.called == ["Warning CallRefused: 403: sweeps/status is forbidden"]
 
 
 def test_a_cancelled_run_is_known_as_cancelled_before_prefect_is_read_again() -> None:

@@ -160,6 +160,14 @@ def test_what_is_only_out_of_sight_is_confirmed_by_a_live_read() -> None:
         assert patch.premises == (StillMissing(kind, attempt_of(ACTIVE)),)
 
 
+def test_where_nothing_changed_nothing_is_written_with_or_without_prices() -> None:
+    for spec, cost in ((BASE, None), (PRICED, Cost(amount="0", checkpoint=int(NOW)))):
+        seen = running(spec, cost=cost)
+        assert seen.sweep is not None
+        told = replace(seen, sweep=replace(seen.sweep, status=written(decide(seen, NOW))), flow_runs_at=NOW + 100)
+        assert PatchStatus not in kinds(decide(told, NOW + 100))
+
+
 def test_while_prefect_does_not_answer_nothing_is_concluded_from_its_silence() -> None:
     silent = running(jobs=(), flow_runs=(flow(ACTIVE, age=2_000),), flow_runs_at=NOW - 100)
     assert PatchStatus not in kinds(decide(silent, NOW)) or written(decide(silent, NOW)).state is State.RUNNING

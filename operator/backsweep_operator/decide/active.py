@@ -52,7 +52,8 @@ def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
 def delete_after(document: BacktestSweep, release: Release, run: Run, spent: Situation, now: Instant) -> int:
     """Return when a cluster is deleted even without an operator: past its deadline, before its budget is used up."""
     limit = document.spec.active_deadline_seconds or release.deadlines.run
-    began = max(run.run_started_at, run.admitted_at or 0)
+    queued = spent.cluster is not None and spent.cluster.suspended  # Kueue's time does not count
+    began = int(now) if queued else max(run.run_started_at, run.admitted_at or 0)
     times = [began + limit + release.deadlines.overrun]
     budget = budget_of(document.spec, release, run.workers, cost_of(spent, now))
     if budget is not None:

@@ -115,10 +115,8 @@ def _without_place(situation: Situation, now: Instant) -> Rest | None:
     if now >= since + release.deadlines.queue:
         message = f"no place among {release.max_concurrent_sweeps} sweeps in {release.deadlines.queue} s"
         return Rest(Told(State.FAILED, str(StopReason.QUEUE_DEADLINE_EXCEEDED), message), run)
-    message = (
-        f"{snapshot.others_active} sweeps run and {snapshot.others_ahead} wait before this one; "
-        f"the release runs {release.max_concurrent_sweeps} at once"
-    )
+    # No counts: they change with every other sweep, and each of those that wait would be written anew.
+    message = f"waits for a place: this release runs {release.max_concurrent_sweeps} sweeps at once"
     return Rest(Told(State.QUEUED, str(State.QUEUED), message), run, LOOK_FOR_A_PLACE_SECONDS)
 
 

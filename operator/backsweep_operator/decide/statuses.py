@@ -44,10 +44,9 @@ def write_status(
     status = status_of(situation, run, told, now)
     if not _significant(before, status):
         last = before.last_progress_time or 0
-        same = _without_progress(before) == _without_progress(status) and before.trials == status.trials
         if told.state not in WORKING or now < last + situation.release.status_seconds:
             return []
-        if same and status.cost is not None and before.cost is not None and status.cost.amount == before.cost.amount:
+        if _progress(before) == _progress(status):
             return []
     reference = situation.sweep.reference
     actions: list[Action] = [PatchStatus(reference, status, premises)]
@@ -90,9 +89,10 @@ def _significant(before: SweepStatus, status: SweepStatus) -> bool:
     return told[0] != told[1] or any(getattr(before, field) != getattr(status, field) for field in fields)
 
 
-def _without_progress(status: SweepStatus) -> tuple[object, ...]:
-    """Return what of a status stays while nothing goes on."""
-    return status.trials, status.links, tuple(each.message for each in status.conditions)
+def _progress(status: SweepStatus) -> tuple[object, ...]:
+    """Return what of a status changes while a sweep goes on, and is worth a write."""
+    amount = None if status.cost is None else status.cost.amount
+    return status.trials, amount, status.links, tuple(each.message for each in status.conditions)
 
 
 def _conditions(situation: Situation, run: Run | None, told: Told, now: Instant) -> tuple[Condition, ...]:

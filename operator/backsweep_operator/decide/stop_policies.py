@@ -96,8 +96,13 @@ def _over_budget(situation: Situation, run: Run, now: Instant) -> Finding | None
     until = affordable_until(budget, int(now), release.deadlines.overrun)
     if until is None or now + 2 * release.poll_seconds < until:
         return None
-    message = f"stopped at {budget.spent:f} before spec.budget.maxCost, {budget.limit:f}, is passed"
-    return Finding(_after_budget(situation), StopReason.BUDGET_EXCEEDED, message)
+    following = _after_budget(situation)
+    again = "" if following is Next.SUSPEND else " and write suspend: true, then false,"
+    message = (
+        f"stopped at {budget.spent:f} before spec.budget.maxCost, {budget.limit:f}, is passed; "
+        f"what is finished is stored; raise it{again} to go on"
+    )
+    return Finding(following, StopReason.BUDGET_EXCEEDED, message)
 
 
 def _flow_ended(situation: Situation, run: Run, now: Instant) -> Finding | None:
