@@ -92,7 +92,10 @@ class Seen:
 
         The version stays, so that an answer to an own write that arrives late does not bring the object back.
         """
-        if kind not in self.views or version < self.versions.get((kind, place), 0):
+        if kind is Kind.SERVICE_ACCOUNT:
+            self.accounts.get(place[0], set()).discard(place[1])
+            return None
+        if version < self.versions.get((kind, place), 0):
             return None
         self.versions[kind, place] = version
         view = self.views[kind].pop(place, None)
@@ -114,13 +117,26 @@ class Seen:
         same = isinstance(view, SweepView) and view.reference.resource_version == meta["resourceVersion"]
         return view if isinstance(view, SweepView) and same else None
 
-    def replace(self, kind: Kind, raws: Iterable[Mapping[str, Any]], version: int) -> set[Key]:
-        """Take in a whole list of `version`: what is not in it is gone. Return the sweeps it is or was about."""
+    def replace(
+        self, kind: Kind, raws: Iterable[Mapping[str, Any]], version: int, namespace: str | None = None
+    ) -> set[Key]:
+        """Take in a whole list of `version`: what is not in it is gone. Return the sweeps it is or was about.
+
+        Parameters
+        ----------
+        namespace : the one that was listed; None for a list of all that are watched.
+        """
+        if kind is Kind.SERVICE_ACCOUNT:
+            for usable in [self.accounts.get(namespace, set())] if namespace else self.accounts.values():
+                usable.clear()
+            for raw in raws:
+                self._see_account(raw)
+            return set()
         listed = {(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): raw for raw in raws}
-        touched = {self.forget(kind, place, version) for place in [*self.views[kind]] if place not in listed}
-        for known in [known for known in self.versions if known[0] is kind and known[1] not in listed]:
-            if self.versions[known] + KEPT_VERSIONS < version:
-                del self.versions[known]
+        touched = {self.forget(kind, place, version) for place in self._known(kind, namespace) if place not in listed}
+        for place in [known for of, known in self.versions if of is kind and known not in listed]:
+            if self.versions[kind, place] + KEPT_VERSIONS < version and place not in self.views[kind]:
+                del self.versions[kind, place]
         touched |= {self.see(kind, raw) for raw in listed.values()}
         return {key for key in touched if key is not None}
 
@@ -161,6 +177,10 @@ class Seen:
             if attempt not in at_work:
                 self._forget_run(attempt)
         return sorted(at_work | set(self.flow_runs))
+
+    def _known(self, kind: Kind, namespace: str | None) -> list[Key]:
+        """Return where the objects of a kind are, in one namespace or in all."""
+        return [place for place in self.views[kind] if namespace in (None, place[0])]
 
     def _forget_run(self, attempt: AttemptName) -> None:
         self.flow_runs.pop(attempt, None)

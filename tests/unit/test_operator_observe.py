@@ -180,6 +180,7 @@ def test_older_versions_are_not_taken_for_newer_ones_and_the_dead_stay_dead() ->
     assert seen.see(Kind.CLUSTER, raw(Kind.CLUSTER, "c", 6)) is None
     assert snapshot_of(("n", "s"), seen, Release("i")).clusters == ()
     assert seen.replace(Kind.CLUSTER, [raw(Kind.CLUSTER, "d", 8)], 9) == {("n", "s")}
+    assert seen.replace(Kind.CLUSTER, [], 10, "other") == set(), "a list of one namespace says nothing of others"
     assert seen.replace(Kind.CLUSTER, [], 10) == {("n", "s")}
 
 
@@ -204,6 +205,11 @@ def test_service_accounts_count_while_they_carry_the_label() -> None:
     seen.see(Kind.SERVICE_ACCOUNT, account)
     assert snapshot_of(("n", "s"), seen, Release("i")).service_accounts == {"a"}
     seen.see(Kind.SERVICE_ACCOUNT, {"metadata": {"name": "a", "namespace": "n"}})
+    assert snapshot_of(("n", "s"), seen, Release("i")).service_accounts == frozenset()
+    seen.replace(Kind.SERVICE_ACCOUNT, [account], 1, "n")
+    seen.replace(Kind.SERVICE_ACCOUNT, [], 2, "other")
+    assert snapshot_of(("n", "s"), seen, Release("i")).service_accounts == {"a"}
+    seen.forget(Kind.SERVICE_ACCOUNT, ("n", "a"), 3)
     assert snapshot_of(("n", "s"), seen, Release("i")).service_accounts == frozenset()
 
 
