@@ -10,7 +10,7 @@ from tests.simulation.actors import attempt_of
 from tests.simulation.documents import NAMESPACE
 from tests.simulation.world import Change
 
-from backsweep_api.conditions import ConditionType, State
+from backsweep_api.conditions import ConditionType, Phase, State
 from backsweep_api.quantities import read_quantity
 from backsweep_api.status import instant_of
 from backsweep_operator.model import FlowState, Kind
@@ -34,6 +34,7 @@ class Invariants:
         self.spent: dict[str, Decimal] = {}
         self.limits: dict[str, Decimal] = {}
         self.changes: list[Change] = []
+        self.at_work: set[str] = set()
         self.flow_runs = 0
         self.effect = ""
         sim.world.watchers.insert(0, self.changes.append)
@@ -100,6 +101,10 @@ class Invariants:
         if budget is not None:
             self.limits[uid] = Decimal(budget["maxCost"])
         status = self.sim.status_of(raw)
+        at_work = status.run is not None and status.run.phase is not Phase.STOPPED
+        self.at_work.add(uid) if at_work and not change.gone else self.at_work.discard(uid)
+        places = self.sim.release.max_concurrent_sweeps
+        assert len(self.at_work) <= places, f"{len(self.at_work)} sweeps have an attempt, there are {places} places"
         if status.run is None:
             return
         before = self.attempts.get(uid, 0)

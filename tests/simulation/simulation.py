@@ -46,8 +46,8 @@ REST = (State.SUCCEEDED, State.FAILED, State.SUSPENDED, State.NOT_ACCEPTED)
 class Simulation:
     """A cluster, its users, and one operator process after another."""
 
-    def __init__(self, schedule: Schedule, deciding: Deciding = decide) -> None:
-        self.schedule, self.deciding = schedule, deciding
+    def __init__(self, schedule: Schedule, deciding: Deciding = decide, release: Release = RELEASE) -> None:
+        self.schedule, self.deciding, self.release = schedule, deciding, release
         self.clockwork = Clockwork(schedule.seed)
         self.world = World(self.clockwork)
         self.prefect = PrefectModel(self.clockwork)
@@ -101,7 +101,7 @@ class Simulation:
 
     def start_operator(self, lag: int) -> None:
         self.lease.holder += 1
-        self.operator = OperatorProcess(self.lease.holder, self.lease, self, self.deciding, RELEASE)
+        self.operator = OperatorProcess(self.lease.holder, self.lease, self, self.deciding, self.release)
         self.operator.start(lag)
 
     def place(self, process: OperatorProcess, call: Call, answered: Callable[[object], None]) -> None:

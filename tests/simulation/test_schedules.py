@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from tests.simulation.documents import NAMESPACE
@@ -11,7 +12,7 @@ from tests.simulation.flows import Fate
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.operator_process import Deciding
 from tests.simulation.schedules import Deed, Schedule, draw_schedule, shrink
-from tests.simulation.simulation import Simulation
+from tests.simulation.simulation import RELEASE, Simulation
 
 from backsweep_api.conditions import State
 from backsweep_operator import act
@@ -53,6 +54,13 @@ def test_no_schedule_breaks_an_invariant(block: int) -> None:
         schedule = draw_schedule(seed)
         if complaint(schedule):
             pytest.fail(story(schedule))
+
+
+def test_sweeps_that_compete_for_one_place_take_turns() -> None:
+    one_place = replace(RELEASE, max_concurrent_sweeps=1)
+    for seed in range(60):
+        schedule = replace(draw_schedule(seed), sweeps=(("one", "ray"), ("two", "small")))
+        Simulation(schedule, release=one_place).run()
 
 
 def test_the_same_seed_lives_the_same_life() -> None:
