@@ -1,0 +1,7 @@
+"""`python -m backsweep_operator`."""
+
+import sys
+
+from backsweep_operator.main import main
+
+sys.exit(main())

@@ -1,0 +1,217 @@
+"""HTTP calls to an API: time-outs, what is tried again and how, and what an answer means; never a swallowed error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from backsweep_api.errors import TransientError
+from backsweep_operator.errors import CallRefusedError, UnavailableError, WriteConflictError
+from backsweep_operator.metrics import OperatorMetrics
+from backsweep_operator.ports import Fence
+
+__all__ = ["Answer", "Call", "Caller", "Server", "pages"]
+
+ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 5.0
+REFUSED_SECONDS = 30.0
+LONGEST_SAID = 500
+MOST_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call.
+
+    Parameters
+    ----------
+    name : what it does, for people and metrics; a word from a short list, never a sweep's name.
+    about : which object, for people.
+    writes : whether it changes something; the lease is checked right before each attempt.
+    accept : statuses that are answers here and no errors.
+    again : whether it may be sent again when no answer came.
+    """
+
+    name: str
+    method: str
+    path: str
+    about: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+    content_type: str = "application/json"
+    writes: bool = False
+    accept: tuple[int, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was answered; `body` is None where it is empty or no JSON."""
+
+    status: int
+    body: Any
+    retry_after_seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is a success."""
+        return 200 <= self.status < 300
+
+    @property
+    def message(self) -> str:
+        """What the API says in words."""
+        body = self.body if isinstance(self.body, dict) else {}
+        said = body.get("message") or body.get("detail") or body.get("exception_message") or self.body or ""
+        return (said if isinstance(said, str) else json.dumps(said))[:LONGEST_SAID]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where an API is, and who says what.
+
+    Parameters
+    ----------
+    who : the API's name in sentences and metrics.
+    headers : what to send; asked with True after a 401.
+    jitter : a number in [0, 1).
+    fence : checked before each attempt of a write; None for calls about the lease itself.
+    call_seconds : after which an attempt is given up.
+    """
+
+    who: str
+    url: str
+    headers: Callable[[bool], Mapping[str, str]]
+    ssl_context: ssl.SSLContext | None
+    metrics: OperatorMetrics
+    jitter: Callable[[], float]
+    fence: Fence | None = None
+    call_seconds: float = 10.0
+
+
+class Caller:
+    """Calls one API over a pool of connections that lasts."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(self, call: Call) -> Answer:
+        """Call, and return a success or an accepted status.
+
+        What the server did not take (429, no connection) is sent again, within bounds. So is what failed on its way
+        and does no harm twice. Everything else that fails is for the caller's caller, who observes anew.
+
+        Raises
+        ------
+        UnavailableError
+            If there is no answer, or only to try later.
+        WriteConflictError
+            If a precondition does not hold.
+        CallRefusedError
+            If what is asked for is refused: rights, quota, admission, a value.
+        LeaseLostError
+            If the lease is lost; this attempt was not sent.
+        """
+        signed_anew = False
+        for attempt in range(ATTEMPTS):
+            last = attempt == ATTEMPTS - 1
+            if call.writes and self._server.fence is not None:
+                self._server.fence.check()
+            answer, sent = await self._attempt(call, signed_anew)
+            if answer is not None and (answer.ok or answer.status in call.accept):
+                return answer
+            if answer is not None and answer.status == 401 and not signed_anew:
+                signed_anew = True
+                continue
+            if last or not self._may_repeat(call, answer, sent=sent):
+                raise self._error(call, answer)
+            asked = 0.0 if answer is None else answer.retry_after_seconds or 0.0
+            wait = max(min(FIRST_WAIT_SECONDS * 4.0**attempt, LONGEST_WAIT_SECONDS), asked)
+            if wait > LONGEST_WAIT_SECONDS:
+                raise self._error(call, answer)
+            await asyncio.sleep(wait * (0.75 + 0.5 * self._server.jitter()))
+        raise self._error(call, None)
+
+    async def _attempt(self, call: Call, anew: bool) -> tuple[Answer | None, bool]:
+        """Send once; return what was answered, and whether the server may have got it."""
+        server, began = self._server, time.monotonic()
+        if self._session is None:
+            verified = True if server.ssl_context is None else server.ssl_context
+            connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, ssl=verified)
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        headers = {**server.headers(anew), "Content-Type": call.content_type, "Accept": "application/json"}
+        data = None if call.body is None else json.dumps(call.body, separators=(",", ":")).encode()
+        code, sent = "none", True
+        try:
+            async with self._session.request(
+                call.method,
+                server.url + call.path,
+                params=call.parameters,
+                data=data,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=server.call_seconds),
+                allow_redirects=False,
+            ) as response:
+                code = str(response.status)
+                raw = await response.read()
+                return Answer(response.status, _parsed(raw), _retry_after(response.headers.get("Retry-After"))), True
+        except aiohttp.ClientConnectorError:
+            sent = False
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        finally:
+            server.metrics.calls.add(server.who, call.name, code)
+            server.metrics.call_seconds.observe(time.monotonic() - began, server.who)
+        return None, sent
+
+    @staticmethod
+    def _may_repeat(call: Call, answer: Answer | None, *, sent: bool) -> bool:
+        """Whether to send it again here and now."""
+        if answer is None:
+            return call.again or not sent
+        return answer.status == 429 or (call.again and answer.status >= 500)
+
+    def _error(self, call: Call, answer: Answer | None) -> TransientError:
+        """Return the error an answer is, in a sentence."""
+        what = f"{call.name} {call.about}".strip()
+        if answer is None:
+            return UnavailableError(f"{self._server.who} gave no answer to {what}")
+        said = f"{self._server.who} answers {answer.status} to {what}: {answer.message or 'nothing more'}"
+        if answer.status in (409, 410, 412):
+            return WriteConflictError(said)
+        if answer.status == 429 or answer.status >= 500:
+            return UnavailableError(said, retry_after_seconds=answer.retry_after_seconds or 1.0)
+        return CallRefusedError(said, retry_after_seconds=REFUSED_SECONDS)
+
+
+def pages(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Return items in pages of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _parsed(raw: bytes) -> Any:
+    """Return JSON; what is none as the text it is, so that it can be told."""
+    if not raw:
+        return None
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw.decode("utf-8", "replace")[:LONGEST_SAID]
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Return the seconds a server asks to wait; None where it gives none, or a date."""
+    return float(text) if text is not None and text.isdecimal() else None
