@@ -36,18 +36,17 @@ class MissingBinaryError(Exception):
 class Binary:
     """A program: where its source is pinned, and which of those already on the machine will do.
 
-    `module` is a folder of toolchain/, None for what is only taken from the machine. `asks` are the arguments that
-    print its version; a program that cannot tell (KubeRay's) is always our own build. `at_least` takes any later
-    version; without it, the same minor version as the pinned one is taken.
+    `module` is a folder of toolchain/, `package` what is built in it, with what `sets` for the linker. `asks` are the
+    arguments that print its version; a program that cannot tell (KubeRay's) is always our own build. `at_least` takes
+    any later version; without it, the same minor version as the pinned one is taken.
     """
 
     name: str
-    module: str | None = None
-    package: str = ""
+    module: str
+    package: str
     sets: str = ""
     asks: tuple[str, ...] = ()
     at_least: Version | None = None
-    otherwise: str = ""
 
 
 def kubernetes_binary(name: str) -> Binary:
@@ -55,17 +54,14 @@ def kubernetes_binary(name: str) -> Binary:
 
 
 BINARIES = (
-    Binary(
-        "etcd",
-        asks=("--version",),
-        at_least=(3, 4, 0),
-        otherwise="install it (Debian: apt-get install etcd-server)",
-    ),
+    # An older etcd (Debian 12's) cannot tell how far a watch has come: KWOK's watches fail and reads wait for seconds.
+    Binary("etcd", "etcd", "go.etcd.io/etcd/server/v3", asks=("--version",), at_least=(3, 5, 13)),
     Binary(
         "kubectl",
+        "kubernetes",
+        "k8s.io/kubernetes/cmd/kubectl",
         asks=("version", "--client"),
         at_least=(1, 30, 0),
-        otherwise="install it (Debian 13: apt-get install kubernetes-client)",
     ),
     kubernetes_binary("kube-apiserver"),
     kubernetes_binary("kube-controller-manager"),
@@ -107,7 +103,6 @@ def pinned(module: str) -> str:
 
 def built_path(binary: Binary) -> Path:
     """Name the built program by its version, so that checkouts with other pins do not replace each other's."""
-    assert binary.module
     return cache_folder() / "bin" / f"{binary.name}-{pinned(binary.module)}"
 
 
@@ -127,7 +122,7 @@ def fits(binary: Binary, version: Version | None) -> bool:
         return False
     if binary.at_least:
         return version >= binary.at_least
-    found = VERSION.match(pinned(binary.module or ""))
+    found = VERSION.match(pinned(binary.module))
     return found is not None and version[:2] == (int(found[1]), int(found[2]))
 
 
@@ -153,13 +148,13 @@ def find(name: str) -> Path:
     binary = BY_NAME[name]
     if found := on_machine(binary):
         return found
-    if binary.module is None:
-        oldest = ".".join(map(str, binary.at_least or ()))
-        text = f"{name} {oldest} or later is not here: {binary.otherwise} or name its folder in KUBEBUILDER_ASSETS"
-        raise MissingBinaryError(text)
     if not (path := built_path(binary)).is_file():
         raise MissingBinaryError(f"{name} {pinned(binary.module)} is not built yet: make cluster-binaries")
     return path
+
+
+def kuberay_path() -> Path:
+    return cache_folder() / f"kuberay-{pinned('kuberay')}"
 
 
 def kuberay_folder() -> Path:
@@ -170,7 +165,7 @@ def kuberay_folder() -> Path:
     MissingBinaryError
         If it is not there.
     """
-    folder = cache_folder() / f"kuberay-{pinned('kuberay')}"
+    folder = kuberay_path()
     if not folder.is_dir():
         raise MissingBinaryError(f"KubeRay's CRDs {pinned('kuberay')} are not here yet: make cluster-binaries")
     return folder
@@ -223,7 +218,6 @@ def without_registries(text: str) -> str:
 
 def build(binary: Binary) -> Path:
     """Build one program, unless another build of the same has just done it."""
-    assert binary.module
     path, version = built_path(binary), pinned(binary.module)
     with one_build_at_a_time(binary.module) as scratch:
         if not path.is_file():
@@ -242,7 +236,7 @@ def build(binary: Binary) -> Path:
 
 def fetch_kuberay_folder() -> Path:
     """Copy KubeRay's CRDs and role out of its module, whose content go.sum pins."""
-    folder = cache_folder() / f"kuberay-{pinned('kuberay')}"
+    folder = kuberay_path()
     package = BY_NAME["ray-operator"].package
     with one_build_at_a_time("kuberay") as scratch:
         if not folder.is_dir():
@@ -264,25 +258,15 @@ def missing() -> list[Binary]:
     Raises
     ------
     MissingBinaryError
-        If something is neither here nor can be built: before minutes are spent on the rest.
+        If something must be, or fetched, and there is no Go: before minutes are spent on anything.
     """
-    wanted, problems = [], []
-    for binary in BINARIES:
-        try:
-            find(binary.name)
-        except MissingBinaryError as error:
-            if binary.module is None:
-                problems.append(str(error))
-            else:
-                wanted.append(binary)
-    crds_missing = not (cache_folder() / f"kuberay-{pinned('kuberay')}").is_dir()
-    if (wanted or crds_missing) and shutil.which("go") is None:
-        needed = [f"{each.name} {pinned(each.module or '')}" for each in wanted] or ["KubeRay's CRDs"]
-        text = f"Go is not here, and without it these cannot be built: {', '.join(needed)}; "
-        text += f"install Go {newest_go()} or later"
-        problems.append(text)
-    if problems:
-        raise MissingBinaryError("\n".join(problems))
+    wanted = [binary for binary in BINARIES if not (on_machine(binary) or built_path(binary).is_file())]
+    needed = [f"{each.name} {pinned(each.module)}" for each in wanted]
+    if not kuberay_path().is_dir():
+        needed.append(f"KubeRay's CRDs {pinned('kuberay')}")
+    if needed and shutil.which("go") is None:
+        text = f"these are not here: {', '.join(needed)}; to build them install Go {newest_go()} or later"
+        raise MissingBinaryError(text)
     return wanted
 
 

@@ -55,8 +55,9 @@ def commands_of(folder: Path, addresses: Addresses, configs: Mapping[str, Path])
             f"--listen-peer-urls={peers}",
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
-            "--logger=zap",
             "--log-level=warn",
+            # What is written outlives the process all the same; only a machine that loses power would lose it.
+            "--unsafe-no-fsync",
         ],
         "kube-apiserver": api_server(folder, addresses, etcd),
         "kube-controller-manager": [
