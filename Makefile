@@ -6,7 +6,7 @@
 
 PROCESSES ?= 2
 PYTHON_IN_VENV := .venv/bin/python
-ROOMS := api pipeline tests examples
+ROOMS := api operator pipeline tests examples
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
