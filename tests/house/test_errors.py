@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import backsweep
 import backsweep_api
+import backsweep_operator
 from backsweep_api.errors import BacksweepError, InvariantError, NumericError, TransientError, UserError
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ ROW = re.compile(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.+?) \|$", re.MULTILINE)
 
 
 def import_everything() -> None:
-    for package in (backsweep_api, backsweep):
+    for package in (backsweep_api, backsweep, backsweep_operator):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            importlib.import_module(module.name)
+            if not module.name.endswith(".__main__"):  # importing one runs it
+                importlib.import_module(module.name)
 
 
 def below(parent: type[BacksweepError]) -> Iterator[type[BacksweepError]]:
