@@ -83,7 +83,9 @@ def compare_trials(one: bytes, other: bytes, result: Mapping[str, Any], second: 
         "metrics": [_metric(name, pairs[name], same[name], [left.ids[row] for row in rows]) for name in metrics],
         "moved": _moved(left, rows, values, ranks),
         "objective": objective["metric"],
-        "varied": [name for name in {**left.axes, **right.axes} if len(left.values_of(name) | right.values_of(name)) > 1],
+        "varied": [
+            name for name in {**left.axes, **right.axes} if len(left.values_of(name) | right.values_of(name)) > 1
+        ],
         "rankCorrelation": _correlation(values, ranks),
         "winner": {"a": _winner(left, best[0]), "b": _winner(right, best[1]), "changed": best[0] != best[1]},
     }

@@ -63,6 +63,11 @@ class ThrowAwayStore:
         """See `ports.Store`."""
         return map(self.open_array, digests)
 
+    def faults(self, digests: Iterable[str]) -> Iterator[str | None]:
+        """See `ports.Store`."""
+        for digest in digests:
+            yield from self._of_object(digest).faults([digest])
+
     def has_object(self, digest: str) -> bool:
         """See `ports.Store`."""
         return self._of_object(digest).has_object(digest)

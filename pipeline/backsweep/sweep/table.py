@@ -46,9 +46,7 @@ class TrialTable:
         joined.error = [error for table in tables for error in table.error]
         joined.returns = [digest for table in tables for digest in table.returns]
         joined.failed_windows = np.concatenate([table.failed_windows for table in tables])
-        joined.metrics = {
-            name: np.concatenate([table.metrics[name] for table in tables]) for name in tables[0].metrics
-        }
+        joined.metrics = {name: np.concatenate([table.metrics[name] for table in tables]) for name in tables[0].metrics}
         joined.slices = np.concatenate([table.slices for table in tables])
         joined.failed = sum(table.failed for table in tables)
         return joined
