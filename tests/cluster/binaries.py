@@ -1,7 +1,8 @@
 """The programs a real control plane is made of: found, or built once from pinned Go modules into the user's cache.
 
-`python3 -m tests.cluster.binaries` (that is `make cluster-binaries`) brings all of them and says where each is. It
-needs nothing but Python's own library, so that it can run before there is an environment.
+`python3 -m tests.cluster.binaries` (that is `make cluster-binaries`) brings all of them and says where each is; with
+names behind it, only those. It needs nothing but Python's own library, so that it can run before there is an
+environment.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 TOOLCHAIN = Path(__file__).parent / "toolchain"
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
@@ -82,7 +83,9 @@ BINARIES = (
         asks=("version", "--short"),
     ),
 )
-BY_NAME = {binary.name: binary for binary in BINARIES}
+# No part of a cluster: tests/contract runs the S3 store on it. There are no binaries of it any more, only its module.
+MINIO = Binary("minio", "minio", "github.com/minio/minio")
+BY_NAME = {binary.name: binary for binary in (*BINARIES, MINIO)}
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -252,17 +255,17 @@ def fetch_kuberay_folder() -> Path:
     return folder
 
 
-def missing() -> list[Binary]:
+def missing(names: Sequence[str]) -> list[Binary]:
     """List what must be built.
 
     Raises
     ------
     MissingBinaryError
-        If something must be, or fetched, and there is no Go: before minutes are spent on anything.
+        If something must be, and there is no Go: before minutes are spent on anything.
     """
-    wanted = [binary for binary in BINARIES if not (on_machine(binary) or built_path(binary).is_file())]
+    wanted = [BY_NAME[name] for name in names if not (on_machine(BY_NAME[name]) or built_path(BY_NAME[name]).is_file())]
     needed = [f"{each.name} {pinned(each.module)}" for each in wanted]
-    if not kuberay_path().is_dir():
+    if "ray-operator" in names and not kuberay_path().is_dir():
         needed.append(f"KubeRay's CRDs {pinned('kuberay')}")
     if needed and shutil.which("go") is None:
         text = f"these are not here: {', '.join(needed)}; to build them install Go {newest_go()} or later"
@@ -285,13 +288,17 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
+def main(names: Sequence[str]) -> int:
     """Bring what is missing, then say where everything is."""
+    if unknown := sorted(set(names) - set(BY_NAME)):
+        sys.stderr.write(f"there is no {', '.join(unknown)}; there are: {', '.join(BY_NAME)}\n")
+        return 2
     try:
-        for binary in missing():
+        for binary in missing(names):
             build(binary)
-        places = {binary.name: find(binary.name) for binary in BINARIES}
-        places["KubeRay's CRDs"] = fetch_kuberay_folder()
+        places = {name: find(name) for name in names}
+        if "ray-operator" in names:
+            places["KubeRay's CRDs"] = fetch_kuberay_folder()
     except MissingBinaryError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -301,4 +308,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:] or [binary.name for binary in BINARIES]))

@@ -14,6 +14,7 @@ from tests.cluster import binaries
 from tests.cluster.binaries import BINARIES, BY_NAME, MissingBinaryError, find, fits, pinned
 
 ROOT = Path(__file__).resolve().parents[2]
+CLUSTER = [binary.name for binary in BINARIES]
 PROXY = "https://modules.example.test/go"
 
 
@@ -101,7 +102,7 @@ def test_without_go_one_is_told_what_to_install_for_what(machine: Path) -> None:
     program(machine, "kubectl", "echo Client Version: v1.34.1")
     program(machine, "etcd", "echo etcd Version: 3.4.23")
     with pytest.raises(MissingBinaryError) as refused:
-        binaries.missing()
+        binaries.missing(CLUSTER)
     said = re.fullmatch(r"these are not here: (.*); to build them install Go 1\.\d+ or later", str(refused.value))
     assert said is not None
     names = [each.rpartition(" ")[0] for each in said[1].split(", ")]
@@ -110,9 +111,9 @@ def test_without_go_one_is_told_what_to_install_for_what(machine: Path) -> None:
 
 def test_what_is_there_is_not_built(machine: Path) -> None:
     fake_go(machine)
-    assert binaries.missing() == list(BINARIES)
+    assert binaries.missing(CLUSTER) == list(BINARIES)
     program(machine, "helm", f"echo {pinned('helm')}+g1234")
-    assert "helm" not in [binary.name for binary in binaries.missing()]
+    assert "helm" not in [binary.name for binary in binaries.missing(CLUSTER)]
 
 
 def test_a_build_is_pinned_reproducible_and_named_by_its_version(
@@ -144,6 +145,15 @@ def test_a_build_that_fails_leaves_nothing_and_names_no_registry(machine: Path) 
     assert "example" not in str(refused.value)
     left = [each.name for each in (binaries.cache_folder() / "bin").iterdir()]
     assert left == [".lock-helm"]
+
+
+def test_one_may_ask_for_some_alone(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake_go(machine, 'echo built > "$out"')
+    assert binaries.main(["minio"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"{'minio':24} {binaries.built_path(binaries.MINIO)}"
+    assert binaries.main(["minion"]) == 2
+    assert capsys.readouterr().err.startswith("there is no minion; there are: etcd, kubectl, ")
 
 
 def test_two_builds_at_once_build_once(machine: Path) -> None:

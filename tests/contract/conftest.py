@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cluster.binaries import MINIO, built_path
 
 from backsweep.stores.file import FileStore
 from backsweep.stores.opening import open_store
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from tests.contract.minio_server import MinioServer
     from tests.contract.s3_server import S3Server
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-NO_MINIO = "there is no MinIO: `sh .ci/minio` builds it where Go is, or BACKSWEEP_TEST_MINIO names its binary"
+NO_MINIO = (
+    "there is no MinIO: `python3 -m tests.cluster.binaries minio` builds it where Go is, or BACKSWEEP_TEST_MINIO "
+    "names its binary"
+)
 
 BUCKETS = itertools.count()
 INHERITED = ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"]
@@ -103,9 +106,9 @@ def bucket(s3_server: S3Server) -> Bucket:
 
 
 def find_minio() -> str | None:
-    """Return the binary that is named, the one .ci/minio built, or one on the path."""
+    """Return the binary that is named, the one we built, or one on the path."""
     named = os.environ.get("BACKSWEEP_TEST_MINIO")
-    built = CACHE / "backsweep/bin/minio"
+    built = built_path(MINIO)
     return named or (str(built) if built.is_file() else shutil.which("minio"))
 
 
