@@ -24,7 +24,6 @@ FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 5.0
 REFUSED_SECONDS = 30.0
 LONGEST_SAID = 500
-MOST_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class Server:
     jitter : a number in [0, 1).
     fence : checked before each attempt of a write; None for calls about the lease itself.
     call_seconds : after which an attempt is given up.
+    at_once : how many calls are on their way at the same time.
     """
 
     who: str
@@ -94,6 +94,7 @@ class Server:
     jitter: Callable[[], float]
     fence: Fence | None = None
     call_seconds: float = 10.0
+    at_once: int = 32
 
 
 class Caller:
@@ -102,6 +103,7 @@ class Caller:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._session: aiohttp.ClientSession | None = None
+        self._places = asyncio.Semaphore(server.at_once)  # the time a call waits for its place is not the server's
 
     async def close(self) -> None:
         """Close the connections."""
@@ -128,9 +130,10 @@ class Caller:
         signed_anew = False
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
-            if call.writes and self._server.fence is not None:
-                self._server.fence.check()
-            answer, sent = await self._attempt(call, signed_anew)
+            async with self._places:
+                if call.writes and self._server.fence is not None:
+                    self._server.fence.check()
+                answer, sent = await self._attempt(call, signed_anew)
             if answer is not None and (answer.ok or answer.status in call.accept):
                 return answer
             if answer is not None and answer.status == 401 and not signed_anew:
@@ -150,7 +153,7 @@ class Caller:
         server, began = self._server, time.monotonic()
         if self._session is None:
             verified = True if server.ssl_context is None else server.ssl_context
-            connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, ssl=verified)
+            connector = aiohttp.TCPConnector(limit=server.at_once, ssl=verified)
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         headers = {**server.headers(anew), "Content-Type": call.content_type, "Accept": "application/json"}
         data = None if call.body is None else json.dumps(call.body, separators=(",", ":")).encode()

@@ -29,6 +29,7 @@ __all__ = ["main", "operate"]
 
 logger = logging.getLogger(__name__)
 
+PREFECT_AT_ONCE = 4  # its SQLite writes one at a time; more at once are only refused with 503
 ENDED, USER, TRANSIENT, BUG = 0, 2, 3, 4
 
 
@@ -136,4 +137,5 @@ def _prefect_server(
         jitter=chance.random,
         fence=fence,
         call_seconds=call_seconds(settings.lease_seconds),
+        at_once=PREFECT_AT_ONCE,
     )

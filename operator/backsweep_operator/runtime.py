@@ -15,13 +15,13 @@ from backsweep_api.errors import InvariantError, TransientError
 from backsweep_operator.act import Hands
 from backsweep_operator.calls import Caller
 from backsweep_operator.decide import decide
-from backsweep_operator.errors import CallRefusedError, LeaseLostError
+from backsweep_operator.errors import CallRefusedError, LeaseLostError, UnavailableError
 from backsweep_operator.json_logs import about
 from backsweep_operator.kube_api import KubeApi
 from backsweep_operator.leases import LeaseFence, LeaseKeeper
 from backsweep_operator.measures import measured, watch_gauges
 from backsweep_operator.metrics import OperatorMetrics
-from backsweep_operator.model import EmitEvent, Instant, Kind, SweepView
+from backsweep_operator.model import Instant, Kind, SweepView
 from backsweep_operator.observe import Key, Seen
 from backsweep_operator.ports import Prefect
 from backsweep_operator.queue import AsyncQueue, Backoff
@@ -164,11 +164,11 @@ class Runtime:
                 task.result()
             self._stopping = True
             if asked not in done:
-                raise InvariantError("a part of the operator ended by itself")
+                raise UnavailableError("the watches ended")
             logger.info("stopping: what was begun is finished")
-            await asyncio.wait(
-                [task for task in passes if self._working], timeout=STOP_SECONDS
-            ) if self._working else None
+            until = time.monotonic() + STOP_SECONDS
+            while self._working and time.monotonic() < until:
+                await asyncio.sleep(0.02)
 
     async def _look_at_everything(self) -> None:
         """Wait for the kinds to be there, then list all of them, until that has worked once."""
@@ -191,6 +191,8 @@ class Runtime:
         """Work off the queue, one sweep after the other."""
         while not stop.is_set():
             key = await self.queue.take()
+            if stop.is_set():
+                return
             due = self._due.pop(key, None)
             if due is not None:
                 self._parts.metrics.queue_seconds.observe(max(self._clock.now() - due, 0.0))
@@ -213,7 +215,6 @@ class Runtime:
             end = error.reason
             logger.error("%s", error)
             self.queue.failed(key, error.retry_after_seconds)
-            await self._tell(key, error)
         except TransientError as error:
             end = error.reason
             logger.info("%s: %s", error.reason, error)
@@ -225,18 +226,6 @@ class Runtime:
         finally:
             metrics.passes.add(end)
             metrics.pass_seconds.observe(time.monotonic() - began)
-
-    async def _tell(self, key: Key, error: CallRefusedError) -> None:
-        """Record a refusal as an Event, so that whoever looks at the sweep learns of it; once a version."""
-        view = self._seen.views[Kind.SWEEP].get(key)
-        if isinstance(view, SweepView):
-            with contextlib.suppress(CallRefusedError):
-                try:
-                    await self._parts.kube.record_event(EmitEvent(view.reference, "Warning", error.reason, str(error)))
-                except LeaseLostError:
-                    raise
-                except TransientError as unheard:
-                    logger.info("%s", unheard)
 
     def _attempt_of(self, key: Key) -> int | None:
         view = self._seen.views[Kind.SWEEP].get(key)

@@ -57,29 +57,21 @@ class Intake:
         self.heard[at] = max(version, self.heard.get(at, 0))
         if type_ is None:
             self.relisted.add(kind)
-        if kind is Kind.SERVICE_ACCOUNT and type_ == "DELETED":
-            key = self._seen.see(kind, {"metadata": {"namespace": place[0], "name": place[1]}})  # usable no more
-        elif type_ == "DELETED":
+        if type_ == "DELETED":
             key = self._seen.forget(kind, place, version)
         else:
             key = self._seen.see(kind, trimmed(kind, dict(raw)))
         if key is not None:
             self._notice(key)
 
-    def listed(self, kind: Kind, raws: Iterable[Mapping[str, Any]], version: int) -> int:
-        """Take in a whole list; return of how many sweeps something is new."""
-        if kind is Kind.SERVICE_ACCOUNT:
-            self._seen.accounts.clear()
-            for raw in raws:
-                self._seen.see(kind, raw)
-            return 0
+    def listed(self, kind: Kind, namespace: str, raws: Iterable[Mapping[str, Any]], version: int) -> int:
+        """Take in a whole list of one namespace; return how many objects were not as they were known."""
         before = dict(self._seen.versions)
-        touched = self._seen.replace(kind, raws, version)
-        changed = {known for known in self._seen.versions.keys() | before.keys() if known[0] is kind}
-        moved = sum(1 for known in changed if before.get(known) != self._seen.versions.get(known))
+        touched = self._seen.replace(kind, raws, version, namespace)
+        after = self._seen.versions
         for key in sorted(touched):
             self._notice(key)
-        return moved
+        return sum(1 for place in after if before.get(place) != after[place])
 
 
 class Resync:
@@ -101,16 +93,15 @@ class Resync:
 
     async def one(self, kind: Kind) -> int:
         """List a kind in every namespace, and return how many objects were not as they were known."""
-        raws: list[Mapping[str, Any]] = []
-        version = 0
+        moved = 0
         for namespace in self._namespaces:
-            newest = 0
+            raws: list[Mapping[str, Any]] = []
+            version = 0
             async for page, at in self._kube.pages(kind, namespace):
-                raws += page
-                version = at if version == 0 else min(version, at)
-                newest = max([newest, *(int(raw["metadata"]["resourceVersion"]) for raw in page)])
-            self._owe((kind, namespace), newest)
-        return self._intake.listed(kind, raws, version)
+                raws, version = [*raws, *page], at
+            self._owe((kind, namespace), max((int(raw["metadata"]["resourceVersion"]) for raw in raws), default=0))
+            moved += self._intake.listed(kind, namespace, raws, version)
+        return moved
 
     def deaf(self) -> list[str]:
         """Return the watches that did not tell within a minute what a list showed."""
