@@ -89,7 +89,7 @@ class Spec(Model):
     node_pool: NodePool | None = Field(None, description="Nodes made for the sweep.")
     suspend: Annotated[bool, Flag()] = Field(False, description="Whether the sweep is stopped, to go on later.")
     backoff_limit: Annotated[int, Whole(1, 20, "times")] = Field(
-        3, description="Times the flow's Job starts a pod again."
+        3, description="Times a sweep is tried again whose infrastructure was lost."
     )
     active_deadline_seconds: Annotated[int, Whole(60, 31_536_000, "seconds")] | None = Field(
         None, description="Seconds after which a sweep that has not finished fails; without it, never."

@@ -74,6 +74,6 @@ class ProgressBar:
         self._said = time.monotonic()
         left = (progress.total - progress.done) / rate if rate > 0 else 0.0
         cached = f" ({progress.cached:,} from the store)" if progress.cached else ""
-        ahead = "" if last else f", {left:,.0f} s left"
+        ahead = "" if last or rate <= 0 else f", {left:,.0f} s left"
         self._stream.write(f"{progress.done:,}/{progress.total:,} trials{cached}, {rate:,.0f}/s{ahead}{failed}\n")
         self._stream.flush()
