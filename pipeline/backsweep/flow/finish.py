@@ -37,7 +37,7 @@ from backsweep_api.canonical import digest
 from backsweep_api.identity import result_fields
 from backsweep_api.trials import engines_without
 
-__all__ = ["Finished", "finish"]
+__all__ = ["Finished", "finish", "rules_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ def finish(ran: Ran, output: Path, started: str, baseline: Baseline) -> Finished
     """
     prepared, series, computed = ran.prepared, ran.series, ran.computed
     times, store, table = prepared.times, prepared.store, ran.table
-    rules = _rules(prepared)
+    rules = rules_of(prepared)
     comparison = times.time("compare", lambda: compare(series, rules, ask_workers(ran)))
     speedup = measure_speedup(ran, baseline)
     base = prepared.datasets[0]
@@ -146,7 +146,8 @@ def _optimiser(prepared: Prepared) -> dict[str, str]:
     return {"optuna": optimiser_version()} if prepared.spec["sampling"].get("rounds", 1) > 1 else {}
 
 
-def _rules(prepared: Prepared) -> Rules:
+def rules_of(prepared: Prepared) -> Rules:
+    """Return how a sweep is judged; the bootstrap's seed is of its document alone."""
     objective = prepared.spec["objective"]
     costs = costs_of({"costs": prepared.spec["axes"]["costs"][0]})
     return Rules(objective["metric"], objective["goal"], costs, int(prepared.key.spec_digest[:8], 16))

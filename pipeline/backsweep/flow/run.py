@@ -91,6 +91,8 @@ def ask_workers(ran: Ran) -> Ask:
     here = ask_here(prepared.store, prepared.datasets[0].returns)
 
     def ask(chunks: Sequence[Chunk], question: Question) -> list[Part]:
+        if len(chunks) == 1:
+            return here(chunks, question)  # nothing to divide among workers
         if workers.place.kind == "cluster" and ran.computed.fresh and not chunks[0].holdings:
             parts, returned = ask_there(prepared, chunks, question)
             workers.bytes_returned += returned
