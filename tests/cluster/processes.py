@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -11,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
 # Below where the kernel takes ports for outgoing connections (32768), so that a port is still free when its program
 # is started again; above those of Ray and Prefect.
 FIRST_PORT, LAST_PORT = 21000, 31000
-DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-LIBC = ctypes.CDLL(None)
+# Becomes the program, having asked the kernel (PR_SET_PDEATHSIG is 1) to kill it when the thread that started it ends.
+# The parent may be gone before that; then nothing would tell us. In a process of its own, since Python code between
+# fork and exec is not safe with threads.
+BECOME = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+# "Parent" is a thread to the kernel: this one lasts as long as the process, whichever thread asks for a program.
+STARTER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
 
 
 class NotReadyError(Exception):
@@ -96,24 +105,19 @@ class Process:
     def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C is for us, who then end it."""
         assert not self.alive(), f"{self.name} runs already"
-        us = os.getpid()
+        self._process = STARTER.submit(self._open).result()
 
-        def die_with_parent() -> None:
-            # Set in the child itself. The parent may have gone before that; then nothing would tell us.
-            LIBC.prctl(DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != us:
-                os._exit(1)
-
+    def _open(self) -> subprocess.Popen[bytes]:
+        become = [sys.executable, "-I", "-S", "-c", BECOME, str(os.getpid())]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command,
+            return subprocess.Popen(
+                [*become, *self._command],
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent if sys.platform == "linux" else None,
             )
 
     def alive(self) -> bool:

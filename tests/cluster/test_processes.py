@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +21,8 @@ STARTS_ONE_AND_WAITS = """
     from tests.cluster.processes import Process
     child = Process("sleeper", ["sleep", "300"], Path(sys.argv[1]))
     child.start()
+    while Path(f"/proc/{child.pid}/comm").read_text() != "sleep\\n":
+        time.sleep(0.01)
     print(child.pid, flush=True)
     time.sleep(300)
 """
@@ -49,6 +52,20 @@ def test_a_program_ends_with_the_process_that_started_it(number: signal.Signals,
         assert is_running(child)
         parent.send_signal(number)
     assert gone_within(child, 10)
+
+
+def test_a_program_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
+    process = Process("sleeper", ["sleep", "300"], tmp_path)
+
+    def ask() -> None:
+        process.start()
+        process.wait_until(lambda: Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8") == "sleep\n", 10)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    asking.join()
+    assert not gone_within(process.pid, 0.3)
+    process.kill()
 
 
 def test_a_program_is_killed_with_what_it_started(tmp_path: Path) -> None:
