@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Watched:
         self.there: list[Part] = []
         self.here: list[Part] = []
 
-    def __call__(self, chunks: list[Chunk], question: Question) -> list[Part]:
+    def __call__(self, chunks: Sequence[Chunk], question: Question) -> list[Part]:
         assert len(chunks) > 3
         self.there = ask_workers(self.ran)(chunks, question)
         self.here = ask_here(self.ran.prepared.store, self.ran.prepared.datasets[0].returns)(chunks, question)
