@@ -142,16 +142,18 @@ def cost_of_a_block() -> dict[str, float]:
 def main() -> None:
     """Measure both sweeps and a block, or a block in this process."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="sweeps of seconds, once")
+    parser.add_argument("--runs", type=int, default=RUNS, help="runs of each sweep at each place")
+    parser.add_argument("--draws", type=int, default=145, help="of the strategy: 145 take a minute of one process")
+    parser.add_argument("--lookbacks", type=int, default=150, help="of the tournament; 0 leaves it out")
     parser.add_argument("--blocks", action="store_true", help="internal: what a block costs, in a process of its own")
     options = parser.parse_args()
     if options.blocks:
         sys.stdout.write(json.dumps(cost_of_a_block()) + "\n")
         return
     stores = OUTPUT / f"stores-{time.time():.0f}"  # kept: ext4 makes files slowly for a while after many were removed
-    runs = 1 if options.quick else RUNS
-    strategy = table_of(heavy(10 if options.quick else 145), runs, stores)
-    many = table_of(tournament(10 if options.quick else 150), runs, stores)
+    runs = options.runs
+    strategy = table_of(heavy(options.draws), runs, stores)
+    many = table_of(tournament(options.lookbacks), runs, stores) if options.lookbacks else "Left out."
     _, text = run_child([sys.executable, "-m", "tests.benchmarks.ray_speedup", "--blocks"])
     block = json.loads(text.splitlines()[-1])
     publish(
