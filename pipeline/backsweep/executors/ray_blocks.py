@@ -47,8 +47,8 @@ def open_payload(payload: bytes) -> Any:
 
 
 def _packed(answer: Any) -> bytes:
-    """Return the answer small: half of a report is digests written as hex, and the fastest level shrinks those."""
-    return zlib.compress(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL), level=1)
+    """Return the answer small: half of a report is digests written as hex."""
+    return zlib.compress(pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL))
 
 
 def _packed_error(error: Exception) -> bytes:
