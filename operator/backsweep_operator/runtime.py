@@ -17,6 +17,7 @@ from backsweep_operator.calls import Caller
 from backsweep_operator.decide import decide
 from backsweep_operator.errors import CallRefusedError, LeaseLostError, UnavailableError
 from backsweep_operator.json_logs import about
+from backsweep_operator.kinds import WATCHED
 from backsweep_operator.kube_api import KubeApi
 from backsweep_operator.leases import LeaseFence, LeaseKeeper
 from backsweep_operator.measures import measured, watch_gauges
@@ -37,7 +38,7 @@ FIRST_BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 60.0
 BUG_SECONDS = 600.0
 STOP_SECONDS = 10.0
-CATCH_UP_SECONDS = 1.0
+CATCH_UP_SECONDS = 2.0
 SLOW_START_SECONDS = 10.0
 STUCK_SECONDS = 300.0
 
@@ -87,10 +88,11 @@ class Runtime:
         self._clock = clock
         hands = Hands(parts.kube, parts.prefect, clock, parts.fence, seen)
         self._reconciler = Reconciler(hands, settings.release, measured(decide, parts.metrics))
-        self._intake = Intake(seen, self.notice, parts.metrics)
+        self._intake = Intake(seen, self.notice, parts.metrics, parts.elapsed)
         self._resync = Resync(parts.kube, self._intake, settings.watch_namespaces, parts.elapsed)
         self._stopping = False
         self._led = False
+        self._watching = False
         self._unready = ["the lease was not looked at yet"]
         watch_gauges(parts.metrics, seen, self.queue)
 
@@ -148,7 +150,7 @@ class Runtime:
         """Serve as the leader until told to stop; what was begun is finished within bounds."""
         if not await _unless(stop, self._look_at_everything()):
             return
-        self._unready = []
+        self._unready, self._watching = [], True
         async with _ended_together() as together:
             watching = together(self._parts.watching(self._intake), "watching")
             regular = [
@@ -176,7 +178,7 @@ class Runtime:
             try:
                 missing = await self._parts.kube.missing_kinds()
                 if not missing:
-                    await self._resync.all()
+                    await self._list_all()
                     await self._orphans()
                     return
                 self._unready = [f"the API server does not serve {each}; install its definition" for each in missing]
@@ -244,23 +246,27 @@ class Runtime:
                 logger.warning("%s", error)
 
     async def _catch_up(self) -> None:
-        """List again what was watched anew: what was deleted meanwhile, no watch tells."""
-        while self._intake.relisted:
-            kind = min(self._intake.relisted)
-            self._intake.relisted.discard(kind)
+        """List again what a watch has listed, once it is through: what was deleted meanwhile, no watch tells."""
+        through = self._parts.elapsed() - CATCH_UP_SECONDS
+        for kind in [kind for kind, at in self._intake.relisted.items() if at <= through]:
+            at = self._intake.relisted.pop(kind)
             try:
                 await self._list(kind)
             except TransientError:
-                self._intake.relisted.add(kind)
+                self._intake.relisted.setdefault(kind, at)
                 raise
 
     async def _list_all(self) -> None:
-        for kind in Kind:
+        """List everything, and look at every sweep, whether anything changed or not."""
+        for kind in WATCHED:
             await self._list(kind)
+        for key in sorted(self._seen.views[Kind.SWEEP]):
+            self.notice(key)
 
     async def _list(self, kind: Kind) -> None:
+        """List a kind; what it brings that no watch had told of is drift, once watches are at work."""
         moved = await self._resync.one(kind)
-        if moved:
+        if moved and self._watching:
             self._parts.metrics.drift.add(str(kind), amount=moved)
 
     async def _poll(self) -> None:

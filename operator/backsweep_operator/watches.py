@@ -16,11 +16,11 @@ from typing import Any
 import kopf
 
 from backsweep_operator.cluster_login import ClusterLogin
-from backsweep_operator.kinds import RESOURCES, WATCHED, trimmed
+from backsweep_operator.kinds import RESOURCES, trimmed
 from backsweep_operator.kube_api import KubeApi
 from backsweep_operator.metrics import OperatorMetrics
-from backsweep_operator.model import Kind
-from backsweep_operator.observe import Key, Seen
+from backsweep_operator.model import Kind, SweepView
+from backsweep_operator.observe import Key, Seen, View
 
 __all__ = ["Intake", "Resync", "kopf_settings", "watch"]
 
@@ -34,18 +34,17 @@ RETRIES_SECONDS = (0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8, 8)  # over a minute without t
 class Intake:
     """Takes in what watches and lists bring.
 
-    Parameters
-    ----------
-    relisted : told a kind when a watch began anew, for then a deletion may have been missed.
+    `relisted` says of each kind when a watch last listed it: a deletion before that may have been missed. `heard` is
+    the newest version that a watch told of, by kind and namespace.
     """
 
-    def __init__(self, seen: Seen, notice: Notice, metrics: OperatorMetrics) -> None:
+    def __init__(self, seen: Seen, notice: Notice, metrics: OperatorMetrics, elapsed: Callable[[], float]) -> None:
         self._seen = seen
         self._notice = notice
         self._metrics = metrics
-        self.relisted: set[Kind] = set()
+        self._elapsed = elapsed
+        self.relisted: dict[Kind, float] = {}
         self.heard: dict[tuple[Kind, str], int] = {}
-        """The newest version that a watch told of, by kind and namespace."""
 
     def event(self, kind: Kind, event: Mapping[str, Any]) -> None:
         """Take in an event of a watch; its type is None for what was listed when the watch began."""
@@ -56,7 +55,9 @@ class Intake:
         at = (kind, place[0])
         self.heard[at] = max(version, self.heard.get(at, 0))
         if type_ is None:
-            self.relisted.add(kind)
+            self.relisted[kind] = self._elapsed()
+            if self._seen.versions.get((kind, place)) == version:
+                return
         if type_ == "DELETED":
             key = self._seen.forget(kind, place, version)
         else:
@@ -65,13 +66,15 @@ class Intake:
             self._notice(key)
 
     def listed(self, kind: Kind, namespace: str, raws: Iterable[Mapping[str, Any]], version: int) -> int:
-        """Take in a whole list of one namespace; return how many objects were not as they were known."""
-        before = dict(self._seen.versions)
-        touched = self._seen.replace(kind, raws, version, namespace)
-        after = self._seen.versions
-        for key in sorted(touched):
+        """Take in a whole list of one namespace; have looked at what changed; return how many objects did."""
+        before = dict(self._seen.views.get(kind, {}))
+        self._seen.replace(kind, raws, version, namespace)
+        after = self._seen.views.get(kind, {})
+        moved = [place for place in before.keys() | after.keys() if before.get(place) is not after.get(place)]
+        about = {_sweep_of(view) for place in moved for view in (before.get(place), after.get(place)) if view}
+        for key in sorted(about):
             self._notice(key)
-        return sum(1 for place in after if before.get(place) != after[place])
+        return len(moved)
 
 
 class Resync:
@@ -85,11 +88,6 @@ class Resync:
         self._namespaces = namespaces
         self._elapsed = elapsed
         self._owed: dict[tuple[Kind, str], tuple[int, float]] = {}
-
-    async def all(self) -> None:
-        """List every kind in every namespace."""
-        for kind in WATCHED:
-            await self.one(kind)
 
     async def one(self, kind: Kind) -> int:
         """List a kind in every namespace, and return how many objects were not as they were known."""
@@ -202,3 +200,10 @@ def _event_handler(intake: Intake, kind: Kind) -> Callable[..., Any]:
         intake.event(kind, event)
 
     return see
+
+
+def _sweep_of(view: View) -> Key:
+    """Return the sweep a view is about."""
+    if isinstance(view, SweepView):
+        return view.reference.namespace, view.reference.name
+    return view.attempt.namespace, view.attempt.sweep
