@@ -33,8 +33,8 @@ class DataSet(Model):
     ) = Field(None, description="A data set that ships with Backsweep.", examples=["sp500-20"])
     uri: TableUri | None = Field(
         None,
-        description="A table: file://, s3:// or https://, or a data set of the store: store://NAME (its newest version) "
-        "or store://NAME@version. A relative file:// path begins at the document's folder.",
+        description="A table: file://, s3:// or https://, or a data set of the store: store://NAME (its newest "
+        "version) or store://NAME@version. A relative file:// path begins at the document's folder.",
     )
     label: LabelText | None = Field(
         None, description="What the data set is called in results and in axes.exclude; its name or uri unless given."
