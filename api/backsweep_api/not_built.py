@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from backsweep_api.engines import NATIVE, PEERS
 from backsweep_api.errors import NotBuiltError
@@ -10,13 +11,14 @@ from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model
 from backsweep_api.spec.document import BacktestSweep, Spec
 
-__all__ = ["refuse_unbuilt", "table_uris", "unbuilt_problems"]
+__all__ = ["Target", "refuse_unbuilt", "table_uris", "unbuilt_problems"]
+
+Target = Literal["local", "cluster"]  # where a document is run: by a person's command, or by the operator
 
 # path below spec -> what to do instead; refused where it is given and differs from what leaving it out means
-UNBUILT: dict[tuple[str, ...], str] = {
+UNBUILT: dict[tuple[str, ...], str] = {("node_pool",): "no machines are bought for a sweep; leave it out"}
+OF_THE_OPERATOR: dict[tuple[str, ...], str] = {
     ("prefect",): "a sweep's flow runs where it is started, and in no work pool; leave it out",
-    ("budget",): "a run is not stopped by what it would cost; leave it out",
-    ("node_pool",): "sweeps run on this machine; leave it out",
     ("suspend",): "a run is stopped by Ctrl-C and goes on when it is started again; leave it out",
     ("backoff_limit",): "it belongs to a cluster; leave it out",
     ("active_deadline_seconds",): "it belongs to a cluster; leave it out",
@@ -27,37 +29,52 @@ MAKES = "no cluster is made; name one that is there in existing, or leave it out
 CREDENTIALS = "keys are taken from the environment as boto3 finds them; leave it out"
 
 
-def refuse_unbuilt(document: BacktestSweep) -> None:
+def refuse_unbuilt(document: BacktestSweep, target: Target = "local") -> None:
     """Refuse what is asked for and not built.
+
+    Parameters
+    ----------
+    target : where it is run; what only the operator does is refused on a laptop alone.
 
     Raises
     ------
     NotBuiltError
         With one sentence for each field.
     """
-    problems = list(unbuilt_problems(document))
+    problems = list(unbuilt_problems(document, target))
     if problems:
         raise NotBuiltError(*problems)
 
 
-def unbuilt_problems(document: BacktestSweep) -> Iterator[str]:
-    """Yield one sentence for each field whose work is not built."""
+def unbuilt_problems(document: BacktestSweep, target: Target = "local") -> Iterator[str]:
+    """Yield one sentence for each field whose work is not built for `target`."""
     spec = document.spec
-    for path, instead in UNBUILT.items():
-        if _differs(spec, path):
-            yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
-    if spec.cluster is not None and spec.cluster.existing is None:
-        yield f"spec.cluster: {NOT_BUILT}: {MAKES}"
+    yield from _refused(spec, UNBUILT)
+    if target == "local":
+        yield from _of_the_operator(spec)
     for index, engine in enumerate(spec.axes.engine):
         if engine != NATIVE and engine not in PEERS:
             yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write {one_of([NATIVE, *PEERS])}"
+    for field, uri in table_uris(spec):
+        if uri.startswith("https://"):
+            yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write a file:// or s3:// URI"
+
+
+def _of_the_operator(spec: Spec) -> Iterator[str]:
+    """Yield one sentence for each field that means something to the operator alone."""
+    yield from _refused(spec, OF_THE_OPERATOR)
+    if spec.cluster is not None and spec.cluster.existing is None:
+        yield f"spec.cluster: {NOT_BUILT}: {MAKES}"
     if spec.storage is not None and spec.storage.secret_ref is not None:
         yield f"spec.storage.secretRef: {NOT_BUILT}: {CREDENTIALS}"
     if spec.storage is not None and spec.storage.service_account_name is not None:
         yield f"spec.storage.serviceAccountName: {NOT_BUILT}: {CREDENTIALS}"
-    for field, uri in table_uris(spec):
-        if uri.startswith("https://"):
-            yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write a file:// or s3:// URI"
+
+
+def _refused(spec: Spec, fields: dict[tuple[str, ...], str]) -> Iterator[str]:
+    for path, instead in fields.items():
+        if _differs(spec, path):
+            yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
 
 
 def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from backsweep_api.errors import (
 __all__ = [
     "BacksweepError",
     "BlockTimeoutError",
+    "BudgetExceededError",
     "CorruptObjectError",
     "DataError",
     "InvariantError",
@@ -61,6 +62,12 @@ class PrefectError(UserError):
     """The Prefect server to use cannot be started or reached, or refuses us; a run without it is one flag away."""
 
     reason = "PrefectUnavailable"
+
+
+class BudgetExceededError(UserError):
+    """Going on could cost more than spec.budget.maxCost; what is finished is stored."""
+
+    reason = "BudgetExceeded"
 
 
 class StepError(UserError):

@@ -39,9 +39,9 @@ BUILT = [
     "validation: {holdout: 252}",
     "pricing: {cpuHour: '0.05', memoryGiBHour: '0.005', currency: EUR}",
     "pricing: {instanceType: c5.large, spot: true}",
+    "pricing: {instanceType: m5.large}\n  budget: {maxCost: '5', onExceeded: Suspend}",
 ]
-LEAVE = "is not built in this release: sweeps run on this machine; leave it out"
-COSTS = "is not built in this release: a run is not stopped by what it would cost; leave it out"
+LEAVE = "is not built in this release: no machines are bought for a sweep; leave it out"
 CLUSTER = "is not built in this release: it belongs to a cluster; leave it out"
 TABLES = "is not built in this release: no table is downloaded; copy it, and write a file:// or s3:// URI"
 UNBUILT = [
@@ -59,7 +59,6 @@ UNBUILT = [
             "leave it out"
         ],
     ),
-    ("pricing: {instanceType: m5.large}\n  budget: {maxCost: '5'}", [f"spec.budget: {COSTS}"]),
     ("nodePool: {}", [f"spec.nodePool: {LEAVE}"]),
     (
         "suspend: true",
@@ -102,6 +101,31 @@ def test_what_is_not_built_is_refused_by_name(section: str, problems: list[str])
         refuse_unbuilt(read_document(document))
     assert list(refused.value.problems) == problems
     assert validate(document, "local") == problems
+
+
+OF_THE_OPERATOR = [
+    "prefect: {workPool: p}",
+    "cluster: {workers: {max: 8}}",
+    "storage: {uri: 's3://b/p', secretRef: {name: keys}}",
+    "storage: {uri: 's3://b/p', serviceAccountName: reader}",
+    "suspend: true",
+    "backoffLimit: 5",
+    "activeDeadlineSeconds: 600",
+    "ttlSecondsAfterFinished: 0",
+]
+
+
+@pytest.mark.parametrize("section", OF_THE_OPERATOR)
+def test_what_the_operator_does_is_refused_on_a_laptop_alone(section: str) -> None:
+    document = read_document(text(section))
+    refuse_unbuilt(document, "cluster")
+    with pytest.raises(NotBuiltError):
+        refuse_unbuilt(document, "local")
+
+
+def test_what_nobody_does_is_refused_on_a_cluster_too() -> None:
+    with pytest.raises(NotBuiltError, match="spec.nodePool: is not built in this release: no machines are bought"):
+        refuse_unbuilt(read_document(text("nodePool: {}")), "cluster")
 
 
 def test_a_normal_form_asks_for_nothing_that_is_not_built() -> None:

@@ -2,6 +2,7 @@
 
 from backsweep.flow.finish import Finished
 from backsweep.flow.prepare import Prepared, prepare, read_sweep
+from backsweep.flow.site import Site, SiteRay
 from backsweep.flow.stages import FlowLostError, Listener, Request, Stages, run_plainly
 from backsweep.flow.steps import Attempts, Pipeline, Step, StoredData, step
 
@@ -13,6 +14,8 @@ __all__ = [
     "Pipeline",
     "Prepared",
     "Request",
+    "Site",
+    "SiteRay",
     "Stages",
     "Step",
     "StoredData",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.flow.prepare import Prepared, StageTimes, prepare
+from backsweep.flow.site import Site
 from backsweep_api.spec.document import BacktestSweep
 
 __all__ = ["Ahead"]
@@ -36,10 +37,10 @@ class _TimesWithDataEvent(StageTimes):
 class Ahead:
     """A sweep that is being prepared; making one begins it."""
 
-    def __init__(self, document: BacktestSweep, folder: Path) -> None:
+    def __init__(self, document: BacktestSweep, folder: Path, site: Site) -> None:
         self._times = _TimesWithDataEvent()
         with_one_thread = ThreadPoolExecutor(1, "backsweep-data")
-        self._prepared: Future[Prepared] = with_one_thread.submit(prepare, document, folder, self._times)
+        self._prepared: Future[Prepared] = with_one_thread.submit(prepare, document, folder, self._times, site)
         self._prepared.add_done_callback(lambda _: self._times.over.set())
         with_one_thread.shutdown(wait=False)
 

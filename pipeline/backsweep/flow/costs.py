@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from backsweep.flow.holdings import held_by
 from backsweep.flow.run import Ran
 from backsweep.sweep.cost import Held, Use, computing_uses, cost_record, stage_use
 from backsweep.sweep.work import peak_bytes
 from backsweep_api.pricing import prices_of
-from backsweep_api.quantities import GIB, read_quantity
 
 __all__ = ["COMPUTING", "STARTING", "run_cost"]
 
 COMPUTING = "solve and simulate"
 STARTING = "start workers"
-ONE_CORE = Decimal(1)
-SHOWN = Decimal("0.01")
 
 
 def run_cost(ran: Ran) -> dict[str, Any] | None:
@@ -30,8 +27,8 @@ def run_cost(ran: Ran) -> dict[str, Any] | None:
     if pricing is None:
         return None
     cluster = ran.prepared.spec.get("cluster", {})
-    head, head_basis = _held(cluster.get("head"), peak_bytes())
-    worker, worker_basis = _held(cluster.get("workers"), ran.computed.peak_bytes or peak_bytes())
+    head, head_basis = held_by(cluster.get("head"), peak_bytes())
+    worker, worker_basis = held_by(cluster.get("workers"), ran.computed.peak_bytes or peak_bytes())
     uses: list[Use] = []
     for stage, seconds in ran.prepared.times.seconds.items():
         uses += _uses(ran, stage, seconds, head, worker)
@@ -58,12 +55,3 @@ def _uses(ran: Ran, stage: str, seconds: float, head: Held, worker: Held) -> lis
     if place.is_ray:
         uses.append(stage_use(f"{stage}: head", head, computing))
     return [*uses, *computing_uses(stage, worker, place.workers, computing, ran.computed.seconds)]
-
-
-def _held(described: Mapping[str, str] | None, measured_bytes: int) -> tuple[Held, str]:
-    """Return what a process holds, and whether the document says so or it was measured."""
-    if described is not None:
-        held = Held(read_quantity(described["cpu"]), read_quantity(described["memory"]) / GIB)
-        return held, f"{described['cpu']} cores and {described['memory']}, as the document says"
-    held = Held(ONE_CORE, Decimal(measured_bytes) / GIB)
-    return held, f"1 core and {held.memory_gib.quantize(SHOWN)} GiB, the most it was measured to hold"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backsweep.executors.ray_session import ray_is_installed
+from backsweep.flow.site import LAPTOP, Site
 
 __all__ = ["Place", "choose_place"]
 
@@ -51,7 +52,7 @@ class Place:
             "serial": "in this process",
             "processes": f"in {self.workers} processes",
             "ray": f"on Ray, {self.workers} worker{'s' if self.workers > 1 else ''}",
-            "cluster": "on the Ray of spec.cluster.existing",
+            "cluster": "on the Ray that is there",
         }[self.kind]
         return f"{where} ({self.reason})"
 
@@ -64,7 +65,7 @@ class Place:
         )
 
 
-def choose_place(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: float) -> Place:
+def choose_place(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: float, site: Site = LAPTOP) -> Place:
     """Return where the blocks of a sweep run.
 
     Parameters
@@ -72,8 +73,11 @@ def choose_place(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: 
     spec : the normalised spec.
     serial_tasks : distinct trials that the store lacks.
     predicted_seconds : of one core, for what the store lacks.
+    site : where the run is at home.
     """
     execution = spec["execution"]
+    if site.is_pod:
+        return _place_of_pod(spec, serial_tasks, predicted_seconds, site)
     cores = _cores()
     asked = execution.get("parallelism")
     workers = int(asked) if asked is not None else cores
@@ -89,6 +93,22 @@ def choose_place(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: 
     if on_ray:
         return Place("cluster" if existing else "ray", workers, here_seconds, ray_seconds, reason)
     return Place("serial" if processes == 1 else "processes", processes, here_seconds, ray_seconds, reason)
+
+
+def _place_of_pod(spec: Mapping[str, Any], serial_tasks: int, predicted_seconds: float, site: Site) -> Place:
+    """Return where a sweep in a pod runs: on the Ray it was given, or, as few trials are left, in its one process.
+
+    A strategy goes to Ray whatever is left: no code of users runs beside Prefect's credentials.
+    """
+    if site.ray is None:
+        return Place("serial", 1, predicted_seconds, predicted_seconds, "no Ray was made for it")
+    workers = site.ray.workers or int(spec["execution"].get("parallelism") or 1)
+    ray_seconds = CLUSTER_START_SECONDS + predicted_seconds / workers
+    on_ray, reason = _decide(spec["execution"], serial_tasks, existing=True)
+    if "strategy" in spec:
+        on_ray, reason = True, "a strategy runs on Ray alone"
+    kind: Literal["cluster", "serial"] = "cluster" if on_ray else "serial"
+    return Place(kind, workers if on_ray else 1, predicted_seconds, ray_seconds, reason)
 
 
 def _decide(execution: Mapping[str, Any], serial_tasks: int, existing: bool) -> tuple[bool, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from backsweep.errors import DataError, SpecError
 from backsweep.flow.placement import Place, choose_place
+from backsweep.flow.site import LAPTOP, Site
 from backsweep.flow.step_attempt import StepDone
 from backsweep.flow.tables import table_opener
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
@@ -75,6 +76,7 @@ class Prepared:
     rounds : of a search, the points of each round that the plan is of: of the first one when it is prepared, of all
         when it is computed. Empty for any other sweep.
     steps : of the pipeline that made its data.
+    site : where the run is at home.
     """
 
     document: BacktestSweep
@@ -89,16 +91,17 @@ class Prepared:
     times: StageTimes
     rounds: tuple[Sequence[Values], ...] = ()
     steps: tuple[StepDone, ...] = ()
+    site: Site = LAPTOP
 
     @property
     def key(self) -> ManifestKey:
         """Where the sweep's manifest stands."""
-        return key_of(self.document)
+        return key_of(self.document, self.site)
 
     @property
     def place(self) -> Place:
         """Where what the store lacks is computed."""
-        return choose_place(self.spec, self.serial_tasks, self.predicted_seconds)
+        return choose_place(self.spec, self.serial_tasks, self.predicted_seconds, self.site)
 
     @property
     def serial_tasks(self) -> int:
@@ -145,9 +148,9 @@ def read_sweep(text: str, sets: Sequence[str]) -> BacktestSweep:
     return document
 
 
-def key_of(document: BacktestSweep) -> ManifestKey:
+def key_of(document: BacktestSweep, site: Site = LAPTOP) -> ManifestKey:
     """Return where in its store the manifest and the logs of a document's sweep stand."""
-    return ManifestKey("local", document.metadata.name, spec_digest(document))
+    return ManifestKey(site.namespace, document.metadata.name, spec_digest(document))
 
 
 def store_of_document(document: BacktestSweep) -> AnyStore:
@@ -155,12 +158,13 @@ def store_of_document(document: BacktestSweep) -> AnyStore:
     return open_store(*store_address(document.normalised()["spec"]))
 
 
-def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None) -> Prepared:
+def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None, site: Site = LAPTOP) -> Prepared:
     """Resolve the data and plan the sweep; relative paths of the document start at `folder`.
 
     Parameters
     ----------
     times : what times the stages; one of its own unless given.
+    site : where the run is at home.
 
     Raises
     ------
@@ -178,7 +182,9 @@ def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = No
     references = times.time("store data", lambda: tuple(put_dataset(store, dataset) for dataset in datasets))
     strategy = _strategy(spec, folder, datasets)
     plan = times.time("plan", lambda: plan_sweep(document, strategy, datasets, store))
-    return Prepared(document, spec, folder, address, store, datasets, references, strategy, plan, times, rounds)
+    return Prepared(
+        document, spec, folder, address, store, datasets, references, strategy, plan, times, rounds, site=site
+    )
 
 
 def plan_sweep(

@@ -13,9 +13,10 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from backsweep.errors import UserError
+from backsweep.errors import TransientError, UserError
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
 from backsweep.executors.ray_rest import JobRequest, JobsApi
+from backsweep.flow.budget import BUDGET_VARIABLE, Allowance, allowance_of
 from backsweep.flow.prepare import Prepared
 from backsweep.flow.ray_parts import read_parts, store_question
 from backsweep.flow.ray_request import DriverRequest, make_request
@@ -34,7 +35,7 @@ GRACE_SECONDS = 300.0  # beyond the time of a block: the driver's own time-out c
 
 
 def compute_there(prepared: Prepared, observe: Callable[[Progress], None]) -> dict[str, Any]:
-    """Have the Ray of spec.cluster.existing compute what the store lacks; return the driver's report.
+    """Have the Ray that is there compute what the store lacks; return the driver's report.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def compute_there(prepared: Prepared, observe: Callable[[Progress], None]) -> di
 
 
 def ask_there(prepared: Prepared, chunks: Sequence[Chunk], question: Question) -> tuple[list[Part], int]:
-    """Have the Ray of spec.cluster.existing read stored series; return the parts, and the bytes its workers sent.
+    """Have the Ray that is there read stored series; return the parts, and the bytes its workers sent.
 
     Raises
     ------
@@ -71,18 +72,38 @@ def _request(prepared: Prepared) -> DriverRequest:
 
 
 def _submit(prepared: Prepared, request: DriverRequest, observe: Callable[[Progress], None]) -> dict[str, Any]:
-    existing = prepared.spec["cluster"]["existing"]
+    existing = prepared.spec.get("cluster", {}).get("existing", {})
+    given = prepared.site.ray
     api = JobsApi(
-        existing["address"],
+        existing["address"] if given is None else given.address,
         token=_secret(existing, "tokenSecretRef", TOKEN_VARIABLE),
         ca_file=_secret(existing, "caSecretRef", CA_VARIABLE),
     )
     timeout_seconds = float(prepared.spec["execution"]["blockTimeoutSeconds"])
     name = prepared.document.metadata.name
+    if given is not None:
+        _await(api, given.wait_seconds)
     try:
-        return compute_on_cluster(request, api, name, timeout_seconds, observe)
+        allowance = allowance_of(prepared, prepared.place) if request.question is None else None
+        return compute_on_cluster(request, api, name, timeout_seconds, observe, allowance)
     except KeyboardInterrupt:
         stop_job(api, job_of(request, name))  # a job nobody waits for costs money
+        raise
+
+
+def _await(api: JobsApi, wait_seconds: float) -> None:
+    """Wait for a Ray that comes up beside the run.
+
+    Raises
+    ------
+    TransientError
+        If it does not.
+    """
+    try:
+        api.check(wait_seconds)
+    except UserError as error:
+        if isinstance(error.__cause__, TransientError):
+            raise error.__cause__ from error
         raise
 
 
@@ -109,10 +130,15 @@ def compute_on_cluster(
     name: str,
     block_timeout_seconds: float,
     observe: Callable[[Progress], None],
+    allowance: Allowance | None = None,
 ) -> dict[str, Any]:
     """Have the cluster compute what the store lacks; return the driver's report, see `ray_driver.drive`.
 
     Plan again afterwards: every unit is in the store then, and `compute` reads it from there.
+
+    Parameters
+    ----------
+    allowance : until when the driver may begin blocks; None for as long as it takes.
 
     Raises
     ------
@@ -124,15 +150,16 @@ def compute_on_cluster(
     _refuse_folder(request.store.uri, api)
     api.check()
     patience = Patience(stall_seconds=block_timeout_seconds + GRACE_SECONDS)
-    return run_job(api, job_of(request, name), patience, lambda said: observe(_progress(said)))
+    return run_job(api, job_of(request, name, allowance), patience, lambda said: observe(_progress(said)))
 
 
-def job_of(request: DriverRequest, name: str) -> JobRequest:
+def job_of(request: DriverRequest, name: str, allowance: Allowance | None = None) -> JobRequest:
     """Return the job of a sweep; the same work in the same store has the same id, so that it is attached to."""
+    told = {} if allowance is None else {BUDGET_VARIABLE: allowance.to_text()}
     return JobRequest(
         submission_id=f"backsweep-{name}-{request.digest()[:16]}",
         entrypoint=shlex.join(["python", "-m", "backsweep.cli.ray_driver", request.to_json()]),
-        variables={**NUMERIC_VARIABLES, "PYTHONUNBUFFERED": "1"},
+        variables={**NUMERIC_VARIABLES, "PYTHONUNBUFFERED": "1", **told},
         metadata={"sweep": name},
     )
 

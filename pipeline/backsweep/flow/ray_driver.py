@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from backsweep.errors import InvariantError, MissingObjectError, UserError
 from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
 from backsweep.executors.ray_session import Demand, RaySession
 from backsweep.executors.ray_tasks import RayExecutor
+from backsweep.flow.budget import BUDGET_VARIABLE, Allowance, ThriftyExecutor
 from backsweep.flow.prepare import plan_sweep, plan_trials
 from backsweep.flow.ray_parts import read_question, store_parts
 from backsweep.flow.ray_request import DriverRequest
@@ -63,7 +65,9 @@ def drive(request: DriverRequest, observe: Callable[[Progress], None], address: 
             plan = _plan(request, document, datasets, store)
             work = Work(StoreWithArrays, opening, request.datasets, module_folders(Path.cwd()))
             phases = plan.blocks(execution.get("parallelism") or slots)
-            _, computed = compute(plan, store, executor, work, phases, observe)
+            allowance = Allowance.from_text(os.environ.get(BUDGET_VARIABLE))
+            thrifty = executor if allowance is None else ThriftyExecutor(executor, allowance, slots)
+            _, computed = compute(plan, store, thrifty, work, phases, observe)
             report = _computed_report(computed)
         else:
             report = {"parts": _answer(request.question, store, executor, opening, request.datasets[0])}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backsweep.errors import InvariantError
+from backsweep.flow.budget import ThriftyExecutor, allowance_of
 from backsweep.flow.placement import Place
 from backsweep.flow.prepare import Prepared
 from backsweep.flow.ray_cluster import ask_there, compute_there
@@ -109,9 +110,11 @@ def ask_workers(ran: Ran) -> Ask:
 def _run_here(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed]:
     """Run the blocks of the plan on this machine's workers."""
     phases = prepared.plan.blocks(workers.place.workers)
+    allowance = allowance_of(prepared, workers.place) if any(phases) else None
+    executor = workers if allowance is None else ThriftyExecutor(workers, allowance, workers.place.workers)
     opening = workers.start() if any(phases) else workers.opening_here()
     work = Work(*opening, prepared.references, module_folders(prepared.folder))
-    return compute(prepared.plan, prepared.store, workers, work, phases, observe)
+    return compute(prepared.plan, prepared.store, executor, work, phases, observe)
 
 
 def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed]:

@@ -12,11 +12,13 @@ from typing import Any
 from backsweep.errors import CorruptObjectError, InvariantError, MissingObjectError
 from backsweep.flow.ahead import Ahead
 from backsweep.flow.baseline import Baseline
+from backsweep.flow.budget import allowance_of
 from backsweep.flow.finish import Finished, finish
 from backsweep.flow.prepare import Prepared, StageTimes, prepare
 from backsweep.flow.repair import forget_damaged
 from backsweep.flow.run import Ran, run_blocks, workers_of
 from backsweep.flow.search import SearchListener, run_rounds
+from backsweep.flow.site import LAPTOP, Site
 from backsweep.flow.step_attempt import StepDone
 from backsweep.flow.workers import Workers
 from backsweep.stores.manifest import Committed
@@ -42,6 +44,7 @@ class Request:
     ----------
     steps : those of a pipeline that made the data; the manifest names them.
     baseline : how the serial time of what is computed is measured.
+    site : where the run is at home.
     """
 
     document: BacktestSweep
@@ -50,6 +53,7 @@ class Request:
     started: str
     steps: tuple[StepDone, ...] = ()
     baseline: Baseline = "sample"
+    site: Site = LAPTOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Stages:
 
     def read_ahead(self) -> None:
         """Begin to resolve data and plan in a thread, while the server starts and Prefect is imported."""
-        self._ahead = Ahead(self._request.document, self._request.folder)
+        self._ahead = Ahead(self._request.document, self._request.folder, self._request.site)
 
     def complete(self, run_stage: RunStage, observe: Callable[[Progress], None]) -> Finished:
         """Do every stage that is not done, each run by `run_stage`; after damage in the store once more.
@@ -150,7 +154,7 @@ class Stages:
 
     def _resolve(self) -> None:
         """Resolve and store the data; tried again, they are read again."""
-        ahead = self._ahead or Ahead(self._request.document, self._request.folder)
+        ahead = self._ahead or Ahead(self._request.document, self._request.folder, self._request.site)
         self._ahead = None  # if it fails, it is not waited for again
         ahead.wait_for_data()
         self._ahead = ahead
@@ -158,8 +162,9 @@ class Stages:
     def _plan(self) -> None:
         """Plan the sweep, and tell of it once."""
         ahead, self._ahead = self._ahead, None
-        found = prepare(self._request.document, self._request.folder) if ahead is None else ahead.prepared()
-        self._prepared = dataclasses.replace(found, steps=self._request.steps)
+        request = self._request
+        found = prepare(request.document, request.folder, None, request.site) if ahead is None else ahead.prepared()
+        self._prepared = dataclasses.replace(found, steps=request.steps)
         if not self._told:
             self._told = True
             self._listener.planned(self._prepared)
@@ -189,9 +194,14 @@ class Stages:
         """Compare, commit and report; each stage the engine times is run by `run_stage`."""
         if self._ran is None:
             raise InvariantError("a sweep is finished before it was computed")
-        prepared = self._ran.prepared
+        prepared, place = self._ran.prepared, self._ran.place
+        committed = False
 
         def run_noted(stage: str, work: Callable[[], Any]) -> Any:
+            nonlocal committed
+            if not committed and (allowance := allowance_of(prepared, place)) is not None:
+                allowance.check()
+            committed = committed or stage == "commit"
             return run_stage(stage, lambda: self._note_commit(stage, self._note(work)))
 
         staged = dataclasses.replace(prepared, times=_StageTasks(prepared.times.seconds, run_noted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -96,15 +97,16 @@ class Workers:
         ------
         WorkerLostError, BlockTimeoutError
         """
-        waiting = list(blocks)
-        if not waiting:
+        waiting = iter(blocks)  # taken one by one: whether one is begun may be decided when its turn comes
+        first = list(itertools.islice(waiting, 1))
+        if not first:
             return
         if self._started is None:
             raise InvariantError("blocks are run before the workers have been started")
         executor = self._started[0]
         before = getattr(executor, "bytes_returned", 0)
         try:
-            yield from executor.run(waiting, work)
+            yield from executor.run(itertools.chain(first, waiting), work)
         except TransientError:
             self.close()
             raise
