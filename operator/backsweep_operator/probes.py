@@ -42,9 +42,9 @@ async def serve_probes(health: Health, metrics: Metrics, host: str, port: int) -
 
     application = web.Application()
     application.add_routes([web.get("/healthz", alive), web.get("/readyz", ready), web.get("/metrics", measured)])
-    runner = web.AppRunner(application, access_log=None, handle_signals=False)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
-    await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+    await web.TCPSite(runner, host, port).start()
     return runner
 
 
