@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from backsweep_api.documents import read_document
+from backsweep_api.engines import NATIVE, PEERS
 from backsweep_api.errors import SpecError
+from backsweep_api.nearest import one_of
 from backsweep_api.not_built import table_uris, unbuilt_problems
 from backsweep_api.spec.document import BacktestSweep
 
@@ -18,8 +20,8 @@ Target = Literal["local", "cluster"]
 def validate(text: str, target: Target = "local") -> list[str]:
     """Return one sentence for each problem of the document in `text`; none if it can run on `target`.
 
-    local: also what this release does not do. cluster: also what only a laptop can do; this release has no operator
-    that would run it.
+    local: also what this release does not do on one machine. cluster: also what only a laptop can do, and what no
+    part of this release does; the API server says the same of most of it (docs/crd.md).
     """
     try:
         document = read_document(text)
@@ -39,4 +41,23 @@ def cluster_problems(document: BacktestSweep) -> Iterator[str]:
         yield f"spec.storage.uri: {storage.uri} is a folder of one machine; a cluster needs an s3:// URI"
     for field, uri in table_uris(document.spec):
         if uri.startswith("file://"):
-            yield f"{field}: {uri} is a file of one machine; a cluster needs an s3:// or https:// URI"
+            yield f"{field}: {uri} is a file of one machine; a cluster needs an s3:// URI"
+        elif uri.startswith("https://"):
+            yield f"{field}: {uri} is not built in this release: no table is downloaded; copy it, and write an s3:// URI"
+    for index, engine in enumerate(document.spec.axes.engine):
+        if engine != NATIVE and engine not in PEERS:
+            right = one_of([NATIVE, *PEERS])
+            yield f"spec.axes.engine[{index}]: {engine} is not built in this release; write {right}"
+    yield from _pod_templates(document)
+
+
+def _pod_templates(document: BacktestSweep) -> Iterator[str]:
+    """Yield the environment variables that are given twice, which server-side apply could not merge."""
+    cluster = document.spec.cluster
+    for part in ("head", "workers"):
+        template = getattr(getattr(cluster, part, None), "pod_template", None)
+        names = [variable.name for variable in template.env] if template is not None else []
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                path = f"spec.cluster.{part}.podTemplate.env[{index}].name"
+                yield f"{path}: found {name} a second time; write each once"

@@ -26,7 +26,13 @@ def validate(options: argparse.Namespace) -> int:
 
 
 def schema(options: argparse.Namespace) -> int:
-    """Print the JSON Schema."""
+    """Print the JSON Schema, or what makes a cluster know the resource."""
+    if options.crd or options.policy:
+        from backsweep_api.crd import crd_text, policy_text
+
+        texts = [crd_text()] * options.crd + [policy_text()] * options.policy
+        sys.stdout.write("---\n".join(texts))
+        return 0
     from backsweep_api.schema import json_schema
 
     json.dump(json_schema(), sys.stdout, indent=2)

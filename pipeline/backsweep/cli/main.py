@@ -88,7 +88,9 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
     validate.add_argument("file", metavar="FILE")
     validate.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="sets")
     validate.add_argument("--target", choices=("local", "cluster"), default="local", help="where it is to run")
-    _command(commands, "schema", "documents:schema", "print the document's JSON Schema, for editors")
+    schema = _command(commands, "schema", "documents:schema", "print the document's JSON Schema, for editors")
+    schema.add_argument("--crd", action="store_true", help="print the CustomResourceDefinition instead")
+    schema.add_argument("--policy", action="store_true", help="print the admission policy that goes with it")
     _command(commands, "profiles", "documents:profiles", "list the portfolio construction methods")
 
 
