@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import socket
-import sys
 import uuid
 
 from backsweep_api.errors import InvariantError, TransientError, UserError
@@ -39,12 +38,14 @@ def main() -> int:
     0 after a stop that was asked for, 2 where settings or login are wrong, 3 where another process leads or an API is
     gone for too long (Kubernetes starts it anew), 4 for a bug.
     """
+    log_as_json("info")
     try:
         settings = read_settings(os.environ, f"{socket.gethostname()}_{uuid.uuid4()}")
         log_as_json(settings.log_level)
         asyncio.run(operate(settings))
     except UserError as error:
-        sys.stderr.write(f"{error.reason}: {error}\n")
+        for problem in str(error).splitlines():
+            logger.error("%s: %s", error.reason, problem)
         return USER
     except InvariantError:
         logger.exception("a bug")

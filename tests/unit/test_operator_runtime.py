@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from backsweep_operator.metrics import OperatorMetrics
 from backsweep_operator.model import Kind
 from backsweep_operator.observe import Key, Seen
 from backsweep_operator.probes import Health, serve_probes
+from backsweep_operator.reconcile import Reconciler
 from backsweep_operator.runtime import Parts, Runtime
 from backsweep_operator.settings import read_settings
 from backsweep_operator.watches import Intake, Resync, kopf_settings
@@ -62,7 +63,7 @@ class Cluster:
     async def read_lease(self, namespace: str, name: str) -> Any:
         return self.lease
 
-    async def write_lease(self, namespace: str, name: str, lease: dict[str, Any]) -> Any:
+    async def write_lease(self, namespace: str, name: str, lease: Mapping[str, Any]) -> Any:
         self.lease = {**lease, "metadata": {**lease["metadata"], "uid": "u", "resourceVersion": "1"}}
         return self.lease
 
@@ -128,7 +129,7 @@ async def until(holds: Callable[[], bool]) -> None:
 @pytest.fixture
 def slotted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test put a pass of its own into the reconciler."""
-    monkeypatch.setattr(runtimes, "Reconciler", type("Reconciler", (runtimes.Reconciler,), {}))
+    monkeypatch.setattr(runtimes, "Reconciler", type("Reconciler", (Reconciler,), {}))
 
 
 pytestmark = pytest.mark.usefixtures("slotted")
@@ -246,7 +247,8 @@ def test_without_a_definition_or_a_list_it_waits_and_says_for_what(monkeypatch: 
 
 
 def test_a_watch_that_does_not_tell_what_a_list_shows_is_deaf_after_a_minute() -> None:
-    cluster, seen, told = Cluster([raw("a", 20)]), Seen(), []
+    cluster, seen = Cluster([raw("a", 20)]), Seen()
+    told: list[Key] = []
     now = [0.0]
     intake = Intake(seen, told.append, OperatorMetrics(), lambda: now[0])
     resync = Resync(cluster, intake, ("team",), lambda: now[0])  # type: ignore[arg-type]
