@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from backsweep.errors import InvariantError, PrefectError
 from backsweep.orchestration.server import Endpoint
 
-__all__ = ["connected", "hush"]
+__all__ = ["FLOW_NAME", "connected", "hush"]
+
+FLOW_NAME = "backsweep-sweep"  # under which Prefect lists the runs of laptops and of pods
 
 # Prefect waits 2, 4, 8 ... seconds without a cap: 4 are half a minute, 12 more than two hours. The keeper waits too.
 CLIENT_RETRIES = "4"

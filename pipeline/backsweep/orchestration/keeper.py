@@ -18,13 +18,13 @@ class Keeper:
     """Keeps the server of one run; a context manager."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._over = threading.Event()
         self._patience = PATIENCE_SECONDS
         self._thread = threading.Thread(target=self._watch, name="backsweep-server-keeper", daemon=True)
 
     def __enter__(self) -> Keeper:
-        if self._endpoint.state is not None:
+        if self.endpoint.state is not None:
             self._thread.start()
         return self
 
@@ -42,7 +42,7 @@ class Keeper:
         All waits of a run together are bounded: after that the sweep goes on unseen.
         """
         start = time.monotonic()
-        while not (found := answers(self._endpoint)):
+        while not (found := answers(self.endpoint)):
             if time.monotonic() - start > self._patience:
                 break
             time.sleep(0.2)
@@ -51,7 +51,7 @@ class Keeper:
 
     def _watch(self) -> None:
         """Start the embedded server again when it died; not when it was stopped."""
-        state = self._endpoint.state
+        state = self.endpoint.state
         while state is not None and not self._over.wait(LOOK_SECONDS):
             record = state.record()
             if record is None or record.is_stopped or state.is_served():

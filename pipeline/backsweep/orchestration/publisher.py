@@ -34,8 +34,8 @@ class Publisher:
         self._condition = threading.Condition()
         self._waiting: deque[Artifact] = deque()
         self._lines: deque[tuple[int, str, datetime.datetime]] = deque()
-        self._progress: Artifact | None = None
-        self._progress_id: UUID | None = None
+        self._progress: dict[str, Artifact] = {}
+        self._progress_ids: dict[str, UUID] = {}
         self._closing_at: float | None = None
         self._thread = threading.Thread(target=self._publish, name="backsweep-publisher", daemon=True)
 
@@ -50,9 +50,9 @@ class Publisher:
         self._thread.join(CLOSE_SECONDS + RETRY_SECONDS)
 
     def progress(self, artifact: Artifact) -> None:
-        """Show how far the sweep is; of several in a few seconds the last is shown."""
+        """Show how far the sweep is, in place; of several under one key in a few seconds the last is shown."""
         with self._condition:
-            self._progress = artifact
+            self._progress[artifact.key] = artifact
             self._condition.notify()
 
     def log(self, sentence: str, level: int = logging.INFO) -> None:
@@ -88,18 +88,18 @@ class Publisher:
         with self._condition:
             if not (self._waiting or self._progress or self._closing_at):
                 self._condition.wait(SECONDS_BETWEEN_PROGRESS)
-            progress, waiting, lines = self._progress, list(self._waiting), list(self._lines)
+            progress, waiting, lines = list(self._progress.values()), list(self._waiting), list(self._lines)
         try:
             if lines:
                 client.create_logs([self._line(*line) for line in lines])
                 for _ in lines:
                     self._lines.popleft()
-            if progress is not None:
+            for artifact in progress:
                 with contextlib.suppress(_RefusedError):
-                    self._show(client, progress)
+                    self._show(client, artifact)
                 with self._condition:
-                    if self._progress is progress:
-                        self._progress = None
+                    if self._progress[artifact.key] is artifact:
+                        del self._progress[artifact.key]
             for artifact in waiting:
                 with contextlib.suppress(_RefusedError):
                     self._create(client, artifact)
@@ -119,11 +119,12 @@ class Publisher:
     def _show(self, client: Any, artifact: Artifact) -> None:
         from prefect.client.schemas.actions import ArtifactUpdate
 
-        if self._progress_id is None:
-            self._progress_id = self._create(client, artifact)
+        shown = self._progress_ids.get(artifact.key)
+        if shown is None:
+            self._progress_ids[artifact.key] = self._create(client, artifact)
         else:
             update = ArtifactUpdate(data=artifact.data, description=artifact.description)
-            client.update_artifact(self._progress_id, update)
+            client.update_artifact(shown, update)
 
     def _create(self, client: Any, artifact: Artifact) -> UUID:
         import httpx

@@ -31,7 +31,7 @@ def run_with_prefect(request: Request, listener: Listener) -> Finished:
         stages.read_ahead()
         endpoint = find(listener.say)
         with Keeper(endpoint) as keeper, connected(endpoint):
-            run = SweepRun(request, stages, listener, keeper, endpoint)
+            run = SweepRun(request, stages, listener, keeper)
             try:
                 return run.execute()
             except Exception as error:  # whatever is not the engine's own is Prefect's, and Prefect only records

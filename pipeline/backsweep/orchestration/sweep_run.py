@@ -9,17 +9,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from backsweep.errors import TransientError
 from backsweep.flow.stages import FlowLostError, Listener, Request, Stages
-from backsweep.orchestration.artifacts import finished_artifacts, progress_artifact, progress_sentence
-from backsweep.orchestration.client import hush
+from backsweep.orchestration.artifacts import Artifact, finished_artifacts, progress_artifact, progress_sentence
+from backsweep.orchestration.client import FLOW_NAME, hush
 from backsweep.orchestration.flow_log import FlowLog
 from backsweep.orchestration.keeper import Keeper
 from backsweep.orchestration.publisher import Publisher
-from backsweep.orchestration.server import Endpoint
 from backsweep.stores.logs import FLOW, WORKERS, log_name
 from backsweep_api.identity import spec_digest
 
@@ -27,29 +26,43 @@ if TYPE_CHECKING:
     from backsweep.flow import Finished
     from backsweep.sweep.compute import Progress
 
-__all__ = ["FLOW_NAME", "SweepRun"]
+__all__ = ["Reporter", "SweepRun", "in_a_line"]
 
-FLOW_NAME = "backsweep-sweep"
 STAGE_RETRIES = 1
 STAGE_RETRY_SECONDS = 2.0
 SECONDS_BETWEEN_LINES = 5.0
 
 
+class Reporter(Protocol):
+    """Who else is told how a run goes, in an artifact of its own that is kept up to date."""
+
+    def observe(self, progress: Progress) -> Artifact:
+        """Return the artifact after progress."""
+
+    def end_stage(self, stage: str) -> Artifact:
+        """Return the artifact after a stage."""
+
+
 class SweepRun:
-    """One flow run: its tasks, its log, its artifacts."""
+    """One flow run: its tasks, its log, its artifacts.
+
+    Parameters
+    ----------
+    reporter : who else is told; None on a laptop.
+    """
 
     def __init__(
-        self, request: Request, stages: Stages, listener: Listener, keeper: Keeper, endpoint: Endpoint
+        self, request: Request, stages: Stages, listener: Listener, keeper: Keeper, reporter: Reporter | None = None
     ) -> None:
         self._request = request
         self._stages = stages
         self._listener = listener
         self._keeper = keeper
-        self._endpoint = endpoint
+        self._reporter = reporter
         self._after: Any = None
 
     def execute(self) -> Finished:
-        """Run the flow in this thread."""
+        """Run a flow of its own in this thread."""
         from prefect.flows import Flow
         from prefect.states import Completed
 
@@ -60,8 +73,8 @@ class SweepRun:
 
         def sweep(name: str, spec_digest: str, output: str, document: dict[str, Any]) -> Any:
             """Run a tournament of walk-forward backtests."""
-            result.append(self._body())
-            return Completed(message=_in_a_line(result[0]), data=result[0].result_digest)
+            result.append(self.work())
+            return Completed(message=in_a_line(result[0]), data=result[0].result_digest)
 
         class SweepFlow(Flow[..., Any]):
             """A flow whose parameters are JSON already: Prefect would import FastAPI to make them so."""
@@ -79,25 +92,36 @@ class SweepRun:
         declared(name, digest, str(self._request.output.absolute()), document.normalised())
         return result[0]
 
-    def _body(self) -> Finished:
+    def work(self) -> Finished:
+        """Do the work of the flow run that this thread is in: a flow's body.
+
+        Raises
+        ------
+        BacksweepError
+            As the stages do.
+        FlowLostError
+            If Prefect failed around them; what they made is in `stages`.
+        """
         from prefect.client.orchestration import get_client
         from prefect.runtime import flow_run
 
         from backsweep.orchestration.orphans import alive, bury
 
         run = UUID(str(flow_run.get_id()))
-        self._listener.say(f"dashboard  {self._endpoint.dashboard}/runs/flow-run/{run}")
-        with alive(run, self._endpoint.api_url), Publisher(run, lambda: self._keeper.is_lost) as publisher:
+        endpoint = self._keeper.endpoint
+        self._listener.say(f"dashboard  {endpoint.dashboard}/runs/flow-run/{run}")
+        with alive(run, endpoint.api_url), Publisher(run, lambda: self._keeper.is_lost) as publisher:
             names = {kind: log_name(self._request.started, run.hex[-8:], kind) for kind in (FLOW, WORKERS)}
             log = FlowLog(publisher, names, lambda: self._stages.prepared)
             with get_client(sync_client=True) as client:
-                for buried in bury(client, self._endpoint.api_url):
+                for buried in bury(client, endpoint.api_url):
                     log.say(f"flow run {buried} was killed and is shown as crashed now")
             try:
                 log.say(_opening(self._request))
-                observe = _Observer(self._request.document.metadata.name, self._listener, publisher, log)
+                name = self._request.document.metadata.name
+                observe = _Observer(name, self._listener, publisher, log, self._reporter)
                 with log.hearing_workers():
-                    finished = self._stages.complete(partial(self._as_task, log), observe)
+                    finished = self._stages.complete(partial(self._as_told_task, log, publisher), observe)
                 _say_result(log, finished)
             except BaseException as error:
                 log.say(str(error) or type(error).__name__, logging.ERROR)
@@ -119,6 +143,13 @@ class SweepRun:
         """
         if not self._keeper.wait():
             hush()
+
+    def _as_told_task(self, log: FlowLog, publisher: Publisher, name: str, work: Callable[[], Any]) -> Any:
+        """Run a stage as a task, and tell the reporter of its end."""
+        result = self._as_task(log, name, work)
+        if self._reporter is not None:
+            publisher.progress(self._reporter.end_stage(name))
+        return result
 
     def _as_task(self, log: FlowLog, name: str, work: Callable[[], Any]) -> Any:
         """Run a stage as a task that follows the one before; one the store had all of ends as `Cached`."""
@@ -167,11 +198,14 @@ class SweepRun:
 class _Observer:
     """Tells the terminal at once, the log every few seconds, the dashboard as often as the publisher likes."""
 
-    def __init__(self, name: str, listener: Listener, publisher: Publisher, log: FlowLog) -> None:
+    def __init__(
+        self, name: str, listener: Listener, publisher: Publisher, log: FlowLog, reporter: Reporter | None
+    ) -> None:
         self._name = name
         self._listener = listener
         self._publisher = publisher
         self._log = log
+        self._reporter = reporter
         self._started = time.monotonic()
         self._said = self._started
 
@@ -179,6 +213,8 @@ class _Observer:
         self._listener.progress(progress)
         now = time.monotonic()
         self._publisher.progress(progress_artifact(self._name, progress, now - self._started))
+        if self._reporter is not None:
+            self._publisher.progress(self._reporter.observe(progress))
         if progress.done == progress.total or now - self._said >= SECONDS_BETWEEN_LINES:
             self._said = now
             self._log.say(progress_sentence(progress, now - self._started))
@@ -191,7 +227,7 @@ def _opening(request: Request) -> str:
     return f"{request.document.metadata.name}, document {spec_digest(request.document)}; {versions}; {cores}"
 
 
-def _in_a_line(finished: Finished) -> str:
+def in_a_line(finished: Finished) -> str:
     """Return what the dashboard's list of runs shows beside a finished one."""
     summary = finished.summary
     first = summary["leaders"][0] if summary["leaders"] else None
