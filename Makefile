@@ -2,7 +2,7 @@
 # Paths are relative, so the folder may have any name. No target needs git, a terminal or standard input.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench cluster-binaries test-cluster clean
+.PHONY: help run test lint bench crds cluster-binaries test-cluster clean
 
 PROCESSES ?= 2
 PYTHON_IN_VENV := .venv/bin/python
@@ -32,6 +32,11 @@ test-cluster: cluster-binaries ## The tests against a real Kubernetes API server
 
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
 	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
+
+crds: .venv/.ready-dev ## The CustomResourceDefinition and its admission policy, again from the models in api/
+	@.venv/bin/backsweep schema --crd > crds/backsweep.dev_backtestsweeps.yaml
+	@.venv/bin/backsweep schema --policy > crds/backsweep.dev_admission.yaml
+	@cp crds/*.yaml charts/backsweep-crds/templates/
 
 clean: ## Remove what make brought and built; runs/ and .backsweep/ are yours and stay
 	@rm -rf .venv .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

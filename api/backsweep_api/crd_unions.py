@@ -209,9 +209,8 @@ def _variables() -> dict[str, str]:
     told = {f"{axis}_names_problems": _named(axis, model, get_args(words), own) for axis, model, words, own in named}
     told["universe_problems"] = _universes()
     told["universe_names_problems"] = _second_names()
-    return (
-        found | DATA_VARIABLES | told | {f"{axis}_twice_problems": _repeated(axis) for axis in axes} | POINT_VARIABLES
-    )
+    twice = {f"{axis}_twice_problems": _repeated(axis) for axis in axes}
+    return {**found, **DATA_VARIABLES, **told, **twice, **POINT_VARIABLES}
 
 
 VARIABLES: Mapping[str, str] = _variables()

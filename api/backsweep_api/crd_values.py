@@ -28,7 +28,7 @@ def listed(words: tuple[str, ...] | list[str]) -> str:
 
 
 def good(check: Check, value: str) -> str | None:
-    """Return the CEL that says whether `value` (CEL, of the right type) is what `check` wants; None if the type says it.
+    """Return the CEL that says whether `value` (CEL, of the right type) is what `check` wants; None if its type does.
 
     What a schema's enum tells is left to it.
     """
@@ -59,6 +59,7 @@ def shown(check: Check, value: str) -> str:
         return text
     if isinstance(check, RowsOrDay):
         return f"(type({value}) == string ? {text} : string({value}))"
+    # dyn: the cost of a number as text is unbounded to CEL, of anything as text it is not.
     return f"string(dyn({value}))"
 
 

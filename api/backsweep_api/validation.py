@@ -43,7 +43,8 @@ def cluster_problems(document: BacktestSweep) -> Iterator[str]:
         if uri.startswith("file://"):
             yield f"{field}: {uri} is a file of one machine; a cluster needs an s3:// URI"
         elif uri.startswith("https://"):
-            yield f"{field}: {uri} is not built in this release: no table is downloaded; copy it, and write an s3:// URI"
+            instead = "no table is downloaded; copy it, and write an s3:// URI"
+            yield f"{field}: {uri} is not built in this release: {instead}"
     for index, engine in enumerate(document.spec.axes.engine):
         if engine != NATIVE and engine not in PEERS:
             right = one_of([NATIVE, *PEERS])
