@@ -191,3 +191,23 @@ def _cluster(name: str, namespace: str, annotations: dict[str, str], labels: dic
 
 def _json(each: Object) -> str:
     return json.dumps(each)
+
+
+def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, helm: Helm, namespace: str) -> None:
+    own = f"{namespace}-release"
+    plane.make_namespace(own, RESTRICTED)
+    chart = ("backsweep", str(ROOT / "charts" / "backsweep"), f"--namespace={own}", f"--kubeconfig={plane.kubeconfig}")
+    said = helm.run("install", *chart, f"--set=watchNamespaces={{{namespace}}}")
+    for place in (own, namespace):
+        assert f"kubectl create secret generic backsweep-prefect-auth -n {place} --from-file=auth-string=" in said
+    before = {each["metadata"]["name"]: each["metadata"]["generation"] for each in plane.all("deployments", own)}
+    assert sorted(before) == ["backsweep-operator", "backsweep-prefect", "backsweep-worker"]
+    helm.run("upgrade", *chart, "--reuse-values")
+    after = {each["metadata"]["name"]: each["metadata"]["generation"] for each in plane.all("deployments", own)}
+    assert after == before, "an upgrade to the same chart changes nothing"
+    helm.run("uninstall", "backsweep", *chart[2:])
+    kinds = "deployments,cronjobs,services,roles,rolebindings,networkpolicies,poddisruptionbudgets"
+    left = [each for place in (own, namespace) for each in plane.all(kinds, place)]
+    assert [each["metadata"]["name"] for each in left if "deletionTimestamp" not in each["metadata"]] == []
+    assert [each["metadata"]["name"] for each in plane.all("persistentvolumeclaims", own)] == ["backsweep-prefect"]
+    plane.kubectl("delete", "namespace", own, "--wait=false")
