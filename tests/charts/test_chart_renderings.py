@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import tempfile
 
 import pytest
 import yaml
@@ -164,3 +167,26 @@ def test_a_work_of_two_servers_on_one_sqlite_file_is_ruled_out(renderings: dict[
 def test_golden_renderings_are_valid_yaml() -> None:
     for case in CASES:
         assert all(list(yaml.safe_load_all((GOLDEN / f"{case}.yaml").read_text(encoding="utf-8"))))
+
+
+def test_prefect_understands_the_settings_of_its_server_and_worker(renderings: dict[str, list[Object]]) -> None:
+    given: dict[str, str] = {}
+    for part in ("prefect", "worker"):
+        (deployment,) = of_kind(renderings["teams"], "Deployment", part)
+        for each in deployment["spec"]["template"]["spec"]["containers"][0]["env"]:
+            given[each["name"]] = each.get("value", "postgresql+asyncpg://user:password@host:5432/prefect")
+    program = (
+        "from prefect.settings import get_current_settings\n"
+        "s = get_current_settings()\n"
+        "v = s.server.services.db_vacuum\n"
+        "print(sorted(v.enabled), v.retention_period.days, s.server.ui.api_url, s.worker.query_seconds,\n"
+        "      s.client.max_retries, s.api.url, bool(s.server.api.auth_string), bool(s.server.database.connection_url))"
+    )
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**given, "HOME": home, "PREFECT_HOME": home, "PATH": "/usr/bin:/bin"}
+        found = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+    address = "http://backsweep-prefect.backsweep-system.svc:4200/api"
+    expected = f"['events', 'flow_runs'] 7 https://prefect.example/api 5.0 12 {address} True True"
+    assert found.stdout.split() == expected.split()
