@@ -1,0 +1,161 @@
+"""The operator as a real process under its own ServiceAccount, and the least that one may do."""
+
+from __future__ import annotations
+
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.control_plane import ControlPlane, Object, wait_until
+from tests.cluster.processes import Process
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "backsweep-operator"
+Rules = dict[str, dict[str, tuple[str, ...]]]
+SEEN = ("get", "list", "watch")
+RULES: Rules = {
+    "backsweep.dev": {"backtestsweeps": SEEN, "backtestsweeps/status": ("update",)},
+    "ray.io": {"rayclusters": (*SEEN, "create", "patch", "delete")},
+    "networking.k8s.io": {"networkpolicies": (*SEEN, "create", "patch", "delete")},
+    "batch": {"jobs": (*SEEN, "delete")},
+    "": {"pods": SEEN, "serviceaccounts": SEEN, "events": ("create",)},
+}
+OWN_RULES: Rules = {"coordination.k8s.io": {"leases": ("get", "create", "update")}}
+
+
+def sweep_definition() -> Object:
+    """Return a definition that takes any spec: what is refused is not tested by it."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "subresources": {"status": {}}}
+    names = {"kind": "BacktestSweep", "plural": "backtestsweeps", "singular": "backtestsweep", "shortNames": ["bts"]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "backtestsweeps.backsweep.dev"},
+        "spec": {
+            "group": "backsweep.dev",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+def access(namespace: str, own: str) -> list[Object]:
+    """Return the operator's rights in a namespace it serves."""
+    return [role(namespace, RULES), binding(namespace, own)]
+
+
+def role(namespace: str, rules: Rules) -> Object:
+    flat = [
+        {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
+        for group, resources in rules.items()
+        for resource, verbs in resources.items()
+    ]
+    meta = {"name": ACCOUNT, "namespace": namespace}
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": flat}
+
+
+def binding(namespace: str, own: str) -> Object:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": ACCOUNT, "namespace": namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": own}],
+    }
+
+
+def prepare(plane: ControlPlane, namespace: str) -> str:
+    """Install what the operator needs to serve a namespace, and return its own namespace."""
+    own = f"{namespace}-system"
+    plane.apply(sweep_definition())
+    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    plane.make_namespace(own)
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": own}}
+    plane.apply(account, role(own, OWN_RULES), binding(own, own), *access(namespace, own))
+    return own
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One process of the operator."""
+
+    process: Process
+    port: int
+
+    def ask(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def leads(self) -> bool:
+        return self.count("backsweep_leading") == 1 and self.ask("/readyz")[0] == 200
+
+    def count(self, name: str) -> float:
+        """Return the sum of a metric over its labels."""
+        lines = [line for line in self.ask("/metrics")[1].splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def operator(plane: ControlPlane, namespace: str, own: str, ports: tuple[int, int], **more: str) -> Operator:
+    """Return an operator that is not started yet.
+
+    Parameters
+    ----------
+    ports : its own, and that of Prefect.
+    more : further variables of its environment.
+    """
+    environment = {
+        "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'api'}",
+        "KUBECONFIG": str(plane.account_kubeconfig(own, ACCOUNT)),
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports[1]}/api",
+        "BACKSWEEP_NAMESPACE": own,
+        "BACKSWEEP_WATCH_NAMESPACES": namespace,
+        "BACKSWEEP_IMAGE": "backsweep:1",
+        "BACKSWEEP_LISTEN": f"127.0.0.1:{ports[0]}",
+        "BACKSWEEP_IDENTITY": f"operator-{ports[0]}",
+        "BACKSWEEP_LEASE_SECONDS": "3",
+        "BACKSWEEP_POLL_SECONDS": "1",
+        **more,
+    }
+    name = f"{own}-operator-{ports[0]}"
+    command = [sys.executable, "-W", "error", "-m", "backsweep_operator"]
+    return Operator(Process(name, command, plane.folder, environment), ports[0])
+
+
+def start(each: Operator) -> None:
+    """Start an operator and wait until it answers."""
+    each.process.start()
+    each.process.wait_until(lambda: each.ask("/healthz")[0] != 0, 60)
+
+
+def sweep(name: str, namespace: str, **more: Any) -> Object:
+    """Return a sweep of four trials that wants a Ray cluster."""
+    return {
+        "apiVersion": "backsweep.dev/v1alpha1",
+        "kind": "BacktestSweep",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "data": {"name": "sp500-20"},
+            "axes": {"profile": ["hrp", "min_variance"], "lookback": [126, 252]},
+            "storage": {"uri": "s3://bucket/prefix", "secretRef": {"name": "keys"}},
+            "execution": {"mode": "ray"},
+            "cluster": {"workers": {"min": 1, "max": 1, "cpu": "1", "memory": "1Gi"}},
+            **more,
+        },
+    }
+
+
+def gone(plane: ControlPlane, namespace: str, seconds: float = 90) -> None:
+    """Wait until nothing of any sweep is left."""
+    kinds = "rayclusters,networkpolicies,jobs,pods"
+    wait_until(lambda: not plane.all(kinds, namespace), f"nothing in {namespace}", seconds)
