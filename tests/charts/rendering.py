@@ -103,6 +103,17 @@ def pod_specs(objects: list[Object]) -> dict[str, Object]:
     return specs
 
 
+def variables_of(objects: list[Object]) -> dict[str, str]:
+    """Return the operator's environment, with a password where there would be a Secret."""
+    (deployment,) = of_kind(objects, "Deployment", "operator")
+    found = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    given = {"metadata.namespace": deployment["metadata"]["namespace"]}
+    sources = {each["name"]: each.get("valueFrom", {}) for each in found}
+    fields = {name: given[source["fieldRef"]["fieldPath"]] for name, source in sources.items() if "fieldRef" in source}
+    secrets = {name: "user:password" for name, source in sources.items() if "secretKeyRef" in source}
+    return {each["name"]: each["value"] for each in found if "value" in each} | fields | secrets
+
+
 def main() -> None:
     """Write the golden renderings."""
     helm = Helm(binaries.find("helm"))

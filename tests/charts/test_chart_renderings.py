@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 import yaml
-from tests.charts.rendering import CASES, CHART, GOLDEN, Helm, HelmError, Object, of_kind, pod_specs
+from tests.charts.rendering import CASES, CHART, GOLDEN, Helm, HelmError, Object, of_kind, pod_specs, variables_of
 
 from backsweep_api.names import LABEL_MANAGED_BY, MANAGED_BY
 from backsweep_operator.build import base_job_template, violations
@@ -22,17 +22,6 @@ from backsweep_operator.queue import AsyncQueue, Backoff
 from backsweep_operator.settings import read_settings
 
 METRIC = re.compile(r"backsweep_[a-z_]+")
-
-
-def variables_of(objects: list[Object]) -> dict[str, str]:
-    """Return the operator's environment, with a password where there would be a Secret."""
-    (deployment,) = of_kind(objects, "Deployment", "operator")
-    found = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
-    given = {"metadata.namespace": deployment["metadata"]["namespace"]}
-    sources = {each["name"]: each.get("valueFrom", {}) for each in found}
-    fields = {name: given[source["fieldRef"]["fieldPath"]] for name, source in sources.items() if "fieldRef" in source}
-    secrets = {name: "user:password" for name, source in sources.items() if "secretKeyRef" in source}
-    return {each["name"]: each["value"] for each in found if "value" in each} | fields | secrets
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -190,3 +179,12 @@ def test_prefect_understands_the_settings_of_its_server_and_worker(renderings: d
     address = "http://backsweep-prefect.backsweep-system.svc:4200/api"
     expected = f"['events', 'flow_runs'] 7 https://prefect.example/api 5.0 12 {address} True True"
     assert found.stdout.split() == expected.split()
+
+
+def test_the_chart_sets_everything_that_the_operator_can_be_told(renderings: dict[str, list[Object]]) -> None:
+    source = (CHART.parents[1] / "operator" / "backsweep_operator" / "settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"((?:BACKSWEEP|PREFECT)_[A-Z_]+)"', source))
+    given = set(variables_of(renderings["teams"]))
+    # Who it is and where it listens follow from its pod.
+    assert read - given == {"BACKSWEEP_IDENTITY", "BACKSWEEP_LISTEN"}
+    assert given - read == {"HOME"}

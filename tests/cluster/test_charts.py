@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.charts.rendering import CASES, ROOT, VALUES, Helm, Object, of_kind, parsed, pod_specs
+from tests.charts.rendering import CASES, ROOT, VALUES, Helm, Object, of_kind, parsed, pod_specs, variables_of
 from tests.cluster import binaries
-from tests.cluster.control_plane import ControlPlane, RefusedError
+from tests.cluster.control_plane import ControlPlane, RefusedError, wait_until
+from tests.cluster.processes import Ports, Process
 from tests.cluster.rayclusters import ray_cluster
 
 from backsweep_api.names import ANNOTATION_DELETE_AFTER, LABEL_MANAGED_BY, MANAGED_BY
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+DEFINITION = ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml"
 SERVED = ("quant", "risk")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -211,3 +214,63 @@ def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, helm: 
     assert [each["metadata"]["name"] for each in left if "deletionTimestamp" not in each["metadata"]] == []
     assert [each["metadata"]["name"] for each in plane.all("persistentvolumeclaims", own)] == ["backsweep-prefect"]
     plane.kubectl("delete", "namespace", own, "--wait=false")
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    found = Ports()
+    yield found
+    found.release()
+
+
+def test_the_operator_serves_with_the_charts_settings_and_rights(
+    plane: ControlPlane, helm: Helm, namespace: str, ports: Ports
+) -> None:
+    own = f"{namespace}-operator"
+    plane.make_namespace(own, RESTRICTED)
+    plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
+    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    rendered = placed(helm, own, f"--set=watchNamespaces={{{namespace}}}")
+    plane.apply(*(each for kind in ("ServiceAccount", "Role", "RoleBinding") for each in of_kind(rendered, kind)))
+    prefect, listen = ports.claim(), ports.claim()
+    environment = {
+        **variables_of(rendered),
+        "PREFECT_API_URL": f"http://127.0.0.1:{prefect}/api",
+        "BACKSWEEP_LISTEN": f"127.0.0.1:{listen}",
+        "KUBECONFIG": str(plane.account_kubeconfig(own, "backsweep-operator")),
+        "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'api'}:{ROOT}",
+    }
+    stand_in = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(prefect)]
+    processes = [
+        Process(f"prefect-{prefect}", stand_in, plane.folder, environment),
+        Process(f"operator-{listen}", [sys.executable, "-m", "backsweep_operator"], plane.folder, environment),
+    ]
+    try:
+        for each in processes:
+            each.start()
+        plane.apply(
+            {
+                "apiVersion": "backsweep.dev/v1alpha1",
+                "kind": "BacktestSweep",
+                "metadata": {"name": "night", "namespace": namespace},
+                "spec": {
+                    "data": {"name": "sp500-20"},
+                    "axes": {"profile": ["hrp", "min_variance"]},
+                    "storage": {"uri": "s3://bucket/prefix", "secretRef": {"name": "keys"}},
+                    "execution": {"mode": "ray"},
+                },
+            }
+        )
+        wait_until(lambda: any(plane.all("rayclusters", namespace)), "a RayCluster", 60)
+        wait_until(lambda: any(plane.all("events", namespace)), "an Event", 20)
+        plane.kubectl("delete", "backtestsweep", "night", f"--namespace={namespace}")
+        kinds = "rayclusters,networkpolicies"
+        wait_until(lambda: not plane.all(kinds, namespace), "nothing to be left", 60)
+        with urllib.request.urlopen(f"http://127.0.0.1:{listen}/metrics", timeout=5) as answer:
+            measured = answer.read().decode()
+        assert 'code="403"' not in measured
+        assert "backsweep_leading 1" in measured
+    finally:
+        for each in processes:
+            each.kill()
+        plane.kubectl("delete", "namespace", own, "--wait=false")

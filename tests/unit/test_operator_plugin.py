@@ -152,3 +152,15 @@ def test_contradictions_are_refused(
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     assert main(arguments, io.StringIO()) == 2
     assert capsys.readouterr().err == sentence
+
+
+def test_kubectl_is_quoted_without_its_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    log = 'E1123 22:56:53.536616   27752 memcache.go:265] "Unhandled Error"'
+    kubectl.write_text(f"#!/bin/sh\necho '{log}' >&2\necho 'it was refused' >&2\nexit 1\n", encoding="utf-8")
+    kubectl.chmod(0o755)
+    monkeypatch.setitem(os.environ, "PATH", f"{tmp_path}:/bin")
+    assert main(["suspend", "night"], io.StringIO()) == 2
+    assert capsys.readouterr().err == "it was refused\n"

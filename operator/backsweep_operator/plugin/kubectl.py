@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from backsweep_api.errors import UserError
 __all__ = ["Kubectl", "KubectlError", "WatchEvent", "read_events"]
 
 RESOURCE = "backtestsweeps.backsweep.dev"
+LOG_LINE = re.compile(r"[EFIW][0-9]{4} [0-9:.]+ ")
 Raw = Mapping[str, Any]
 
 
@@ -96,16 +98,21 @@ class Kubectl:
             return
         yield from read_events(process.stdout)
         if process.wait():
-            raise KubectlError(process.stderr.read().strip())
+            raise KubectlError(_said(process.stderr.read()) or "the watch of kubectl ended")
 
     def _answer(self, *arguments: str) -> str:
         done = subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False)
         if done.returncode:
-            raise KubectlError(done.stderr.strip() or f"kubectl {arguments[0]} ended with {done.returncode}")
+            raise KubectlError(_said(done.stderr) or f"kubectl {arguments[0]} ended with {done.returncode}")
         return done.stdout
 
     def _command(self, *arguments: str) -> list[str]:
         return [self._program, *arguments, *self._options]
+
+
+def _said(text: str) -> str:
+    """Return what kubectl says to people, without the lines of its log."""
+    return "\n".join(line for line in text.strip().splitlines() if not LOG_LINE.match(line))
 
 
 def read_events(lines: Iterator[str]) -> Iterator[WatchEvent]:
