@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backsweep.errors import UserError
-from backsweep.flow.reopen import Reopened, find_manifest, reopen
+from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen
 from backsweep.stores.manifest import parse_manifest
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.flow import Attempts, Step, step
-from backsweep.flow.step_attempt import StepDone
-from backsweep.flow.step_graph import ordered
-from backsweep.flow.step_run import StepListener, run_steps, try_plainly
+from backsweep.flow.steps.attempt import StepDone
+from backsweep.flow.steps.graph import ordered
+from backsweep.flow.steps.running import StepListener, run_steps, try_plainly
 from backsweep.stores.opening import AnyStore
 
 ONCE = Attempts(retries=0)

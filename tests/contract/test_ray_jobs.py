@@ -20,8 +20,8 @@ from backsweep.executors.ray_rest import JobRequest, JobsApi
 from backsweep.executors.ray_session import RaySession
 from backsweep.executors.serial import SerialExecutor
 from backsweep.flow import Prepared, prepare, read_sweep
-from backsweep.flow.ray_cluster import compute_on_cluster, job_of
-from backsweep.flow.ray_request import make_request
+from backsweep.flow.cluster.job import compute_on_cluster, job_of
+from backsweep.flow.cluster.request import make_request
 from backsweep.stores.file import FileStore
 from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress, compute

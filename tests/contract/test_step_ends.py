@@ -17,8 +17,8 @@ from tests.contract.step_folder import StepFolder, chain
 from backsweep.errors import TransientError, UserError
 from backsweep.flow import step
 from backsweep.flow.pipeline import PipelineRun, read_pipeline
-from backsweep.flow.step_graph import ordered
-from backsweep.flow.step_run import StepListener
+from backsweep.flow.steps.graph import ordered
+from backsweep.flow.steps.running import StepListener
 from backsweep.orchestration import step_flow
 from backsweep.orchestration.server import Endpoint
 from backsweep.stores.file import FileStore
@@ -47,8 +47,8 @@ from pathlib import Path
 from backsweep.settings import pin_numeric_environment
 pin_numeric_environment()
 from backsweep.flow import step
-from backsweep.flow.step_graph import ordered
-from backsweep.flow.step_run import StepListener, run_steps
+from backsweep.flow.steps.graph import ordered
+from backsweep.flow.steps.running import StepListener, run_steps
 from backsweep.stores.file import FileStore
 folder = Path(sys.argv[1])
 slow = step(["python", "slow.py"], outputs=["lake"], name="slow")

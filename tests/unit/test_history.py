@@ -13,7 +13,7 @@ import pytest
 
 from backsweep.cli.main import main
 from backsweep.errors import UserError
-from backsweep.flow.history import find_stored, history
+from backsweep.flow.finished.history import find_stored, history
 from backsweep.ports import ManifestKey
 from backsweep.stores.file import FileStore
 from backsweep.stores.manifest import commit
@@ -158,7 +158,7 @@ def test_a_trials_returns_and_weights_are_traced_through_its_units(call: Call, f
 def test_several_digests_that_begin_alike_are_refused(
     call: Call, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from backsweep.flow import tracing
+    from backsweep.flow.finished import tracing
 
     monkeypatch.setattr(tracing, "ASKED", re.compile("[0-9a-f]{1,64}"))
     code, text = call("history", "--object", "0")

@@ -9,8 +9,8 @@ import pytest
 
 from backsweep.errors import BacksweepError, DataError, UserError
 from backsweep.flow import Attempts, Step, StoredData, step
-from backsweep.flow.step_graph import ordered
-from backsweep.flow.steps import overlap
+from backsweep.flow.steps.declaration import overlap
+from backsweep.flow.steps.graph import ordered
 
 
 def select(lake: str, prices: str) -> None:

@@ -23,9 +23,9 @@ DIGITS = 12
 
 def history(options: argparse.Namespace) -> int:
     """Print every result that was committed, or every manifest that used an object."""
-    from backsweep.flow.history import history as committed
-    from backsweep.flow.history import sweep_at
-    from backsweep.flow.tracing import uses_of
+    from backsweep.flow.finished.history import history as committed
+    from backsweep.flow.finished.history import sweep_at
+    from backsweep.flow.finished.tracing import uses_of
 
     found = sweep_at(options.sweep) if options.sweep and options.store is None else None
     store, name = found or (_store(options), options.sweep)
@@ -40,7 +40,7 @@ def history(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> int:
     """Print what differs between two finished sweeps; exit 0 where their results are equal, else 1."""
-    from backsweep.flow.difference import compare_sweeps, open_side
+    from backsweep.flow.finished.difference import compare_sweeps, open_side
 
     store = _store(options)
     found = compare_sweeps(open_side(options.a, store), open_side(options.b, store))

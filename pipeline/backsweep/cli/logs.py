@@ -39,8 +39,8 @@ def logs(options: argparse.Namespace) -> int:
 
 def _sweep_of(place: str | None) -> tuple[AnyStore, ManifestKey]:
     """Return the store and place of a sweep, from a run folder, a manifest, or a document whose run left none."""
+    from backsweep.flow.finished.reopen import find_manifest, newest_run, store_of
     from backsweep.flow.prepare import key_of, read_sweep, store_address
-    from backsweep.flow.reopen import find_manifest, newest_run, store_of
     from backsweep.ports import ManifestKey
     from backsweep.stores.manifest import parse_manifest
     from backsweep.stores.opening import open_store

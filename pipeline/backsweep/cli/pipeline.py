@@ -18,8 +18,8 @@ from backsweep.cli.tables import format_table, print_summary
 if TYPE_CHECKING:
     from backsweep.flow import Finished
     from backsweep.flow.pipeline import PipelineDone, PipelineRun
-    from backsweep.flow.step_attempt import StepDone
-    from backsweep.flow.step_run import StepListener
+    from backsweep.flow.steps.attempt import StepDone
+    from backsweep.flow.steps.running import StepListener
 
 __all__ = ["pipeline"]
 
@@ -55,7 +55,7 @@ def _run(
     by_prefect: bool,
 ) -> PipelineDone:
     """Run the pipeline, as a Prefect flow or plainly."""
-    from backsweep.flow.step_run import try_plainly
+    from backsweep.flow.steps.running import try_plainly
 
     listener = _listener(progress)
     if by_prefect:
@@ -83,7 +83,7 @@ def _sweep_of(
 
 
 def _listener(progress: ProgressBar) -> StepListener:
-    from backsweep.flow.step_run import StepListener
+    from backsweep.flow.steps.running import StepListener
 
     def tell_done(step: StepDone) -> None:
         progress.say(f"{step.name}: {'in the store' if step.is_cached else 'done'}, {step.seconds:.2f} s")

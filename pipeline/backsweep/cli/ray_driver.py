@@ -15,8 +15,8 @@ from typing import Any
 from backsweep.errors import BacksweepError, InvariantError
 from backsweep.executors.ray_lines import ERROR, PROGRESS, REPORT, mark_line
 from backsweep.executors.ray_session import LOGGER
-from backsweep.flow.ray_driver import drive
-from backsweep.flow.ray_request import read_request
+from backsweep.flow.cluster.driver import drive
+from backsweep.flow.cluster.request import read_request
 from backsweep.sweep.compute import Progress
 
 __all__ = ["main"]

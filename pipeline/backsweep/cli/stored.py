@@ -13,8 +13,8 @@ __all__ = ["collect", "verify"]
 
 def verify(options: argparse.Namespace) -> int:
     """Re-hash everything a manifest names; exit 0, or 1 with the first difference."""
-    from backsweep.flow.checking import differences
-    from backsweep.flow.reopen import find_manifest
+    from backsweep.flow.finished.checking import differences
+    from backsweep.flow.finished.reopen import find_manifest
 
     path = find_manifest(options.manifest)
     found = next(differences(path), None)

@@ -10,7 +10,7 @@ from typing import Any
 
 from backsweep.cli.tables import format_table
 from backsweep.errors import UserError
-from backsweep.flow.reopen import Reopened, newest_run, reopen
+from backsweep.flow.finished.reopen import Reopened, newest_run, reopen
 from backsweep.notebook import FinishedSweep, find_trial
 from backsweep.plan.labels import label_of
 
@@ -34,7 +34,7 @@ def explain(options: argparse.Namespace) -> int:
 
 def weights(options: argparse.Namespace) -> int:
     """Print a trial's target weights as of a day, or decided anew on the newest row."""
-    from backsweep.flow.latest import latest_targets, past_targets
+    from backsweep.flow.finished.latest import latest_targets, past_targets
 
     reopened = _open(options)
     row = find_trial(reopened, options.trial)

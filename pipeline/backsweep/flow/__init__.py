@@ -4,7 +4,7 @@ from backsweep.flow.finish import Finished
 from backsweep.flow.prepare import Prepared, prepare, read_sweep
 from backsweep.flow.site import Site, SiteRay
 from backsweep.flow.stages import FlowLostError, Listener, Request, Stages, run_plainly
-from backsweep.flow.steps import Attempts, Pipeline, Step, StoredData, step
+from backsweep.flow.steps.declaration import Attempts, Pipeline, Step, StoredData, step
 
 __all__ = [
     "Attempts",

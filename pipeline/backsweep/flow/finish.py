@@ -16,7 +16,7 @@ from backsweep.flow.costs import run_cost
 from backsweep.flow.prepare import Prepared
 from backsweep.flow.run import Ran, ask_workers
 from backsweep.flow.search import caution_of_search, describe_search
-from backsweep.flow.step_attempt import StepDone
+from backsweep.flow.steps.attempt import StepDone
 from backsweep.plan.solves import costs_of
 from backsweep.report.pages import Curves, Sweep, render
 from backsweep.report.tables import PYARROW_VERSION, trials_bytes

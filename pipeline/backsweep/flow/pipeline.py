@@ -13,10 +13,10 @@ from typing import Any
 from backsweep.errors import BacksweepError, UserError
 from backsweep.flow.finish import Finished
 from backsweep.flow.prepare import LOCAL_STORE, read_sweep, store_address
-from backsweep.flow.step_attempt import StepDone
-from backsweep.flow.step_graph import Node, ordered
-from backsweep.flow.step_run import StepListener, TryStep, run_steps
-from backsweep.flow.steps import Pipeline
+from backsweep.flow.steps.attempt import StepDone
+from backsweep.flow.steps.declaration import Pipeline
+from backsweep.flow.steps.graph import Node, ordered
+from backsweep.flow.steps.running import StepListener, TryStep, run_steps
 from backsweep.stores.opening import AnyStore, StoreAddress, open_store
 from backsweep_api.spec.document import BacktestSweep
 

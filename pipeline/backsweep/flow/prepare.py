@@ -11,7 +11,7 @@ from typing import Any
 from backsweep.errors import DataError, SpecError
 from backsweep.flow.placement import Place, choose_place
 from backsweep.flow.site import LAPTOP, Site
-from backsweep.flow.step_attempt import StepDone
+from backsweep.flow.steps.attempt import StepDone
 from backsweep.flow.tables import table_opener
 from backsweep.plan.sweep_plan import PlanOptions, SweepPlan, make_plan
 from backsweep.plan.windows import WalkForward

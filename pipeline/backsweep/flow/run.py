@@ -9,9 +9,9 @@ from typing import Any
 
 from backsweep.errors import InvariantError
 from backsweep.flow.budget import ThriftyExecutor, allowance_of
+from backsweep.flow.cluster.job import ask_there, compute_there
 from backsweep.flow.placement import Place
 from backsweep.flow.prepare import Prepared
-from backsweep.flow.ray_cluster import ask_there, compute_there
 from backsweep.flow.workers import Workers
 from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.parts import Ask, Asked, Chunk, Part, Question, ask_here

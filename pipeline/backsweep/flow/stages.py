@@ -19,7 +19,7 @@ from backsweep.flow.repair import forget_damaged
 from backsweep.flow.run import Ran, run_blocks, workers_of
 from backsweep.flow.search import SearchListener, run_rounds
 from backsweep.flow.site import LAPTOP, Site
-from backsweep.flow.step_attempt import StepDone
+from backsweep.flow.steps.attempt import StepDone
 from backsweep.flow.workers import Workers
 from backsweep.stores.manifest import Committed
 from backsweep.sweep.compute import Progress

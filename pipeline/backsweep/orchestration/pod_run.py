@@ -15,7 +15,7 @@ from typing import Any
 from backsweep import flow
 from backsweep.errors import InvariantError, TransientError, UserError
 from backsweep.flow.baseline import Baseline
-from backsweep.flow.ray_cluster import CA_VARIABLE
+from backsweep.flow.cluster.job import CA_VARIABLE
 from backsweep.orchestration.keeper import Keeper
 from backsweep.orchestration.pod_progress import PodProgress
 from backsweep.orchestration.server import Endpoint

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from backsweep.errors import StepError
 from backsweep.flow.stages import FlowLostError
-from backsweep.flow.step_run import StepListener, try_plainly
+from backsweep.flow.steps.running import StepListener, try_plainly
 from backsweep.orchestration.artifacts import Artifact, key_of
 from backsweep.orchestration.client import connected, hush
 from backsweep.orchestration.keeper import Keeper
@@ -22,8 +22,8 @@ from backsweep.orchestration.server import Endpoint, find
 if TYPE_CHECKING:
     from backsweep.flow import Finished
     from backsweep.flow.pipeline import PipelineDone, PipelineRun
-    from backsweep.flow.step_attempt import StepDone
-    from backsweep.flow.step_graph import Node
+    from backsweep.flow.steps.attempt import StepDone
+    from backsweep.flow.steps.graph import Node
 
 __all__ = ["PIPELINE_FLOW", "run_pipeline_with_prefect"]
 

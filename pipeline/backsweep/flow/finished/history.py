@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import UserError, VerificationError
-from backsweep.flow.reopen import find_manifest, store_of
+from backsweep.flow.finished.reopen import find_manifest, store_of
 from backsweep.ports import ManifestKey
 from backsweep.stores.manifest import Manifest, earlier_manifests, parent_of, parse_manifest
 from backsweep.stores.opening import AnyStore

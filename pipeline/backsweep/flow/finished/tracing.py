@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backsweep.errors import MissingObjectError, UserError, VerificationError
-from backsweep.flow.history import StoredManifest, describe_manifest, kept_manifests
+from backsweep.flow.finished.history import StoredManifest, describe_manifest, kept_manifests
 from backsweep.stores.layout import DIGEST
 from backsweep.stores.manifest import Manifest, parse_manifest, parse_unit_index
 from backsweep.stores.opening import AnyStore

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backsweep.errors import StepError, TransientError, UserError
-from backsweep.flow.step_attempt import StepDone, StepPlace, attempt
-from backsweep.flow.step_graph import Node
-from backsweep.flow.step_process import Limits
+from backsweep.flow.steps.attempt import StepDone, StepPlace, attempt
+from backsweep.flow.steps.graph import Node
+from backsweep.flow.steps.process import Limits
 from backsweep.stores.opening import AnyStore
 
 __all__ = ["StepListener", "TryStep", "run_steps", "try_plainly"]

@@ -17,9 +17,9 @@ from backsweep.errors import TransientError, UserError
 from backsweep.executors.ray_jobs import Patience, run_job, stop_job
 from backsweep.executors.ray_rest import JobRequest, JobsApi
 from backsweep.flow.budget import BUDGET_VARIABLE, Allowance, allowance_of
+from backsweep.flow.cluster.parts import read_parts, store_question
+from backsweep.flow.cluster.request import DriverRequest, make_request
 from backsweep.flow.prepare import Prepared
-from backsweep.flow.ray_parts import read_parts, store_question
-from backsweep.flow.ray_request import DriverRequest, make_request
 from backsweep.settings import NUMERIC_VARIABLES
 from backsweep.stores.opening import StoreAddress
 from backsweep.sweep.compute import Progress

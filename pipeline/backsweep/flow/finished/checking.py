@@ -10,7 +10,7 @@ import numpy as np
 
 from backsweep.data.digests import returns_digest
 from backsweep.errors import BacksweepError, VerificationError
-from backsweep.flow.reopen import Reopened, find_manifest, reopen, store_of
+from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen, store_of
 from backsweep.report.tables import read_columns
 from backsweep.stores.manifest import parse_manifest
 from backsweep.stores.verification import verify

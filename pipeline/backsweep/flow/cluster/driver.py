@@ -18,9 +18,9 @@ from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
 from backsweep.executors.ray_session import Demand, RaySession
 from backsweep.executors.ray_tasks import RayExecutor
 from backsweep.flow.budget import BUDGET_VARIABLE, Allowance, ThriftyExecutor
+from backsweep.flow.cluster.parts import read_question, store_parts
+from backsweep.flow.cluster.request import DriverRequest
 from backsweep.flow.prepare import plan_sweep, plan_trials
-from backsweep.flow.ray_parts import read_question, store_parts
-from backsweep.flow.ray_request import DriverRequest
 from backsweep.plan.sweep_plan import SweepPlan
 from backsweep.ports import Store
 from backsweep.settings import numeric_environment, numeric_variables_are_pinned

@@ -8,7 +8,7 @@ import numpy as np
 
 from backsweep.arrays import Float, Windows
 from backsweep.errors import SolveError, UserError
-from backsweep.flow.reopen import Reopened
+from backsweep.flow.finished.reopen import Reopened
 from backsweep.solve.strategy import solve_strategy
 from backsweep.solve.unit import solve_run
 from backsweep.sweep.work import no_timer

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from backsweep.errors import UserError
-from backsweep.flow.steps import Step, overlap
+from backsweep.flow.steps.declaration import Step, overlap
 
 __all__ = ["Command", "command_of"]
 

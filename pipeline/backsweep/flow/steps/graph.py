@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from backsweep.errors import UserError
-from backsweep.flow.steps import Step, overlap
+from backsweep.flow.steps.declaration import Step, overlap
 
 __all__ = ["Node", "ordered"]
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from backsweep.errors import CorruptObjectError, MissingObjectError, StepError, UserError
 from backsweep.flow.data_sets import export_data, import_data, publish_again
-from backsweep.flow.step_command import Command, command_of
-from backsweep.flow.step_process import Limits, Lines, run_command
-from backsweep.flow.step_trees import Tree, differs_in_place, place, read_tree, restore, signature, store_tree
-from backsweep.flow.steps import Step, StoredData, overlap, path_of
+from backsweep.flow.steps.command import Command, command_of
+from backsweep.flow.steps.declaration import Step, StoredData, overlap, path_of
+from backsweep.flow.steps.process import Limits, Lines, run_command
+from backsweep.flow.steps.trees import Tree, differs_in_place, place, read_tree, restore, signature, store_tree
 from backsweep.stores.data_versions import find_version
 from backsweep.stores.opening import AnyStore
 from backsweep_api.canonical import digest

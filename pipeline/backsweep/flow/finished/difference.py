@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from backsweep.errors import UserError
-from backsweep.flow.history import find_stored, kept_manifests
-from backsweep.flow.reopen import find_manifest, store_of
-from backsweep.flow.trial_difference import compare_trials
+from backsweep.flow.finished.history import find_stored, kept_manifests
+from backsweep.flow.finished.reopen import find_manifest, store_of
+from backsweep.flow.finished.trial_difference import compare_trials
 from backsweep.stores.manifest import Manifest, parse_manifest, parse_unit_index, result_digest
 from backsweep.stores.opening import AnyStore
 from backsweep_api.canonical import canonical_json

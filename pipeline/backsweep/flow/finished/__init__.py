@@ -1,0 +1,1 @@
+"""What is asked of finished sweeps: opened again, checked, explained, compared, traced."""

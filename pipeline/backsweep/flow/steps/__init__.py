@@ -1,0 +1,1 @@
+"""Steps before a sweep: functions and scripts with declared inputs and outputs, run, kept and restored."""
