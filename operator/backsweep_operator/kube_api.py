@@ -11,7 +11,7 @@ from backsweep_api.names import FIELD_MANAGER
 from backsweep_api.spec.document import API_VERSION, KIND
 from backsweep_api.status import timestamp
 from backsweep_operator.calls import Answer, Call, Caller
-from backsweep_operator.errors import UnavailableError, WriteConflictError
+from backsweep_operator.errors import CallRefusedError, UnavailableError, WriteConflictError
 from backsweep_operator.kinds import RESOURCES, trimmed
 from backsweep_operator.model import EmitEvent, Kind, Reference
 from backsweep_operator.ports import Clock
@@ -57,7 +57,10 @@ class KubeApi:
         return _object(await self._call(kind, (meta["namespace"], meta["name"]), call))
 
     async def annotate(self, reference: Reference, annotations: Mapping[str, str]) -> Raw:
-        """Merge annotations into the object of that uid, and return it; a uid in a patch is a precondition."""
+        """Merge annotations into the object of that uid, and return it.
+
+        A uid in a patch is a precondition: the API server says of another one that the field is immutable (422).
+        """
         body = {"metadata": {"uid": reference.uid, "annotations": dict(annotations)}}
         call = Call("annotate", "PATCH", "", parameters=MANAGED, body=body, content_type=MERGE, writes=True)
         return _object(await self._changed(reference, call))
@@ -192,9 +195,14 @@ class KubeApi:
     async def _changed(self, reference: Reference, call: Call) -> Answer:
         """Change an object that must be there; one that is gone was changed by another."""
         at = (reference.namespace, reference.name)
-        answer = await self._call(reference.kind, at, replace(call, accept=(404,)))
+        try:
+            answer = await self._call(reference.kind, at, replace(call, accept=(404,)))
+        except CallRefusedError as error:
+            if "metadata.uid: Invalid value" in str(error):
+                raise WriteConflictError(f"{reference.kind} {'/'.join(at)} is another one by now") from error
+            raise
         if answer.status == 404:
-            raise WriteConflictError(f"{reference.kind} {reference.namespace}/{reference.name} is gone")
+            raise WriteConflictError(f"{reference.kind} {'/'.join(at)} is gone")
         return answer
 
 
