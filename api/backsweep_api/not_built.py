@@ -55,9 +55,10 @@ def unbuilt_problems(document: BacktestSweep, target: Target = "local") -> Itera
     for index, engine in enumerate(spec.axes.engine):
         if engine != NATIVE and engine not in PEERS:
             yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write {one_of([NATIVE, *PEERS])}"
+    right = "a file:// or s3:// URI" if target == "local" else "an s3:// URI"
     for field, uri in table_uris(spec):
         if uri.startswith("https://"):
-            yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write a file:// or s3:// URI"
+            yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write {right}"
 
 
 def _of_the_operator(spec: Spec) -> Iterator[str]:

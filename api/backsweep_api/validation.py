@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from backsweep_api.documents import read_document
-from backsweep_api.engines import NATIVE, PEERS
 from backsweep_api.errors import SpecError
-from backsweep_api.nearest import one_of
-from backsweep_api.not_built import table_uris, unbuilt_problems
+from backsweep_api.not_built import Target, table_uris, unbuilt_problems
 from backsweep_api.spec.document import BacktestSweep
 
 __all__ = ["Target", "cluster_problems", "validate"]
-
-Target = Literal["local", "cluster"]
 
 
 def validate(text: str, target: Target = "local") -> list[str]:
@@ -33,7 +28,7 @@ def validate(text: str, target: Target = "local") -> list[str]:
 
 
 def cluster_problems(document: BacktestSweep) -> Iterator[str]:
-    """Yield one sentence for each thing in a document that no cluster can reach."""
+    """Yield one sentence for each thing in a document that no cluster can reach, or that no operator does yet."""
     storage = document.spec.storage
     if storage is None:
         yield "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix"
@@ -42,13 +37,7 @@ def cluster_problems(document: BacktestSweep) -> Iterator[str]:
     for field, uri in table_uris(document.spec):
         if uri.startswith("file://"):
             yield f"{field}: {uri} is a file of one machine; a cluster needs an s3:// URI"
-        elif uri.startswith("https://"):
-            instead = "no table is downloaded; copy it, and write an s3:// URI"
-            yield f"{field}: {uri} is not built in this release: {instead}"
-    for index, engine in enumerate(document.spec.axes.engine):
-        if engine != NATIVE and engine not in PEERS:
-            right = one_of([NATIVE, *PEERS])
-            yield f"spec.axes.engine[{index}]: {engine} is not built in this release; write {right}"
+    yield from unbuilt_problems(document, "cluster")
     yield from _pod_templates(document)
 
 

@@ -18,6 +18,7 @@ from backsweep_api.spec.base import Model
 from backsweep_api.spec.constraints import Universe
 from backsweep_api.spec.data import DataSet
 from backsweep_api.status import SweepStatus
+from backsweep_api.validation import validate
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = {"backsweep.dev_backtestsweeps.yaml": crd_text, "backsweep.dev_admission.yaml": policy_text}
@@ -136,3 +137,27 @@ def test_the_definition_is_one_version_with_a_status_and_a_short_name() -> None:
     assert (version["served"], version["storage"], version["subresources"]) == (True, True, {"status": {}})
     assert definition["spec"]["names"]["shortNames"] == ["bts"]
     assert definition["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+HEAD = "apiVersion: backsweep.dev/v1alpha1\nkind: BacktestSweep\nmetadata: {name: t}\nspec:\n  axes: {profile: [hrp]}\n"
+STORE = "  storage: {uri: s3://b/p}\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            "  data: {uri: 'https://e.org/p.csv'}\n" + STORE,
+            "spec.data.uri: https://e.org/p.csv is not built in this release: no table is downloaded; copy it, and "
+            "write an s3:// URI",
+        ),
+        (
+            "  data: {name: sp500-20}\n"
+            + STORE
+            + "  cluster: {head: {podTemplate: {env: [{name: A, value: a}, {name: A, value: b}]}}}\n",
+            "spec.cluster.head.podTemplate.env[1].name: found A a second time; write each once",
+        ),
+    ],
+)
+def test_a_cluster_refuses_what_it_cannot_read_or_merge(lines: str, problem: str) -> None:
+    assert validate(HEAD + lines, "cluster") == [problem]
