@@ -1,0 +1,50 @@
+"""A pod with the Ray that was made for it: the same bytes, its budget kept by the driver there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.contract.conftest import Bucket
+from tests.contract.ray_head import Head, ray_head
+from tests.contract.test_operator_prefect import RealPrefect
+from tests.contract.test_pods import DOCUMENT, Pod
+
+from backsweep.orchestration import server
+from backsweep_operator.model import Outcome
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrefect]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("PREFECT_API_URL", raising=False)
+        yield RealPrefect(server.ensure())
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    with ray_head(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+def test_its_ray_computes_and_keeps_the_budget(
+    prefect: RealPrefect, head: Head, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
+    priced = '  pricing: {cpuHour: "3600"}\n  budget: {maxCost: "1000"}\n'
+    text = DOCUMENT.replace("backoffLimit: 5", "execution: {mode: ray}") + priced
+    pod = Pod(prefect, tmp_path, bucket, text)
+    ray = {"address": head.address, "workers": 2}
+    stopped = pod.run(1, ray=ray, budget={"limit": "1000", "spent": "999.9"})
+    assert (stopped.outcome, stopped.manifest) == (Outcome.OVER_BUDGET, None)
+    assert "blocks are not begun" in stopped.message
+    free = replace(pod, text=text.replace(priced, ""))
+    report = free.run(2, ray=ray)
+    assert report.outcome is Outcome.SUCCEEDED
+    manifest = free.manifest()
+    assert manifest["run"]["computed"]["where"] == "cluster"
+    assert manifest["resultDigest"] == free.laptop_digest()
