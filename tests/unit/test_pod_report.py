@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from backsweep import errors
@@ -40,6 +40,7 @@ def test_every_error_has_the_outcome_that_says_who_must_act(error: Exception, ou
 
 @settings(deadline=None)
 @given(some.sampled_from(Outcome), some.text(max_size=6_000))
+@example(Outcome.REFUSED, "\N{EM DASH}" * 6_000)  # six bytes each, as JSON has them
 def test_the_operator_reads_what_was_written_whatever_it_says(outcome: Outcome, message: str) -> None:
     data = report_of(str(outcome), message, {"trials": COUNTS, "manifest": PLACE, "best": None})
     assert len(data) < 4_096
