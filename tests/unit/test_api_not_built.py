@@ -124,7 +124,7 @@ def test_what_the_operator_does_is_refused_on_a_laptop_alone(section: str) -> No
 
 
 def test_what_nobody_does_is_refused_on_a_cluster_too() -> None:
-    with pytest.raises(NotBuiltError, match="spec.nodePool: is not built in this release: no machines are bought"):
+    with pytest.raises(NotBuiltError, match=r"spec\.nodePool: is not built in this release: no machines are bought"):
         refuse_unbuilt(read_document(text("nodePool: {}")), "cluster")
 
 
