@@ -31,7 +31,7 @@ class DriverRequest:
     environment : the numeric environment in which the units were planned.
     engines : versions of the packages of each peer the units were planned with.
     points : digest of the points that are planned; None for those of the document's axes.
-    question : digest of what is asked of the stored series (see `ray_parts`); None where units are to be computed.
+    question : digest of what is asked of the stored series (see `parts`); None where units are to be computed.
     """
 
     store: StoreAddress

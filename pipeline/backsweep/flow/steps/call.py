@@ -1,4 +1,4 @@
-"""Calls one function in a process of its own: ``python -P step_call.py CALL``. Imports nothing of Backsweep."""
+"""Calls one function in a process of its own: ``python -P call.py CALL``. Imports nothing of Backsweep."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from backsweep.flow.steps.declaration import Step, overlap
 
 __all__ = ["Command", "command_of"]
 
-CALLER = Path(__file__).with_name("step_call.py")
+CALLER = Path(__file__).with_name("call.py")
 PYTHON = ("python", "python3")
 
 

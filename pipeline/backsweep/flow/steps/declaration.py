@@ -1,4 +1,4 @@
-"""Steps of a whole pipeline: a script or a function, and what it reads and writes. Declared here, run by step_run.
+"""Steps of a whole pipeline: a script or a function, and what it reads and writes. Declared here, run by `running`.
 
 scan = step(["python", "scan.py", "raw", "build/scan.json"], inputs=["raw"], outputs=["build/scan.json"])
 ingest = step(["python", "ingest.py", "raw", "build/lake"], inputs=[scan, "raw"], outputs=["build/lake"])
