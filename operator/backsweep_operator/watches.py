@@ -127,7 +127,7 @@ class _NothingKept(kopf.DiffBaseStorage):
         return None
 
     def store(self, **_: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # Kopf asks for it with handlers of changes only, and there are none
 
 
 def kopf_settings() -> kopf.OperatorSettings:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.contract.minio_server import MinioServer
     from tests.contract.s3_server import S3Server
 
+    from backsweep.orchestration.server import Endpoint
+
 NO_MINIO = (
     "there is no MinIO: `python3 -m tests.cluster.binaries minio` builds it where Go is, or BACKSWEEP_TEST_MINIO "
     "names its binary"
@@ -59,6 +61,18 @@ class Bucket:
 
     def listing(self) -> list[str]:
         return [each["Key"] for each in self.client.list_objects_v2(Bucket=self.name).get("Contents", [])]
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A Prefect server of the module's own, as a run starts it."""
+    from backsweep.orchestration import server
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
+        patch.delenv("PREFECT_API_URL", raising=False)
+        yield server.ensure()
+        server.stop()
 
 
 @pytest.fixture(scope="session")

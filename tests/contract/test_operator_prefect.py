@@ -7,14 +7,13 @@ import base64
 import json
 import random
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pytest
 
-from backsweep.orchestration import server
 from backsweep.orchestration.server import Endpoint
 from backsweep_api.names import AttemptName
 from backsweep_api.progress import PROGRESS_TYPE, FlowProgress, progress_key
@@ -82,12 +81,8 @@ class RealPrefect:
 
 
 @pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrefect]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield RealPrefect(server.ensure())
-        server.stop()
+def prefect(endpoint: Endpoint) -> RealPrefect:
+    return RealPrefect(endpoint)
 
 
 def attempt_of(name: str, number: int = 1, namespace: str = "team") -> AttemptName:

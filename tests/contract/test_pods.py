@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.contract.conftest import Bucket
 from tests.contract.s3_server import Answer, Behaviour, Environ, Forward, is_put, proper, refusal
 from tests.contract.test_operator_prefect import RealPrefect
 
-from backsweep.orchestration import server
+from backsweep.orchestration.server import Endpoint
 from backsweep_api.documents import read_document
 from backsweep_api.identity import spec_digest
 from backsweep_api.names import AttemptName
@@ -54,12 +54,8 @@ LARGE = DOCUMENT.replace("[equal_weight, min_variance, hrp], lookback: [126, 252
 
 
 @pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrefect]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield RealPrefect(server.ensure())
-        server.stop()
+def prefect(endpoint: Endpoint) -> RealPrefect:
+    return RealPrefect(endpoint)
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,13 @@ from tests.contract.ray_head import Head, ray_head
 from tests.contract.test_operator_prefect import RealPrefect
 from tests.contract.test_pods import DOCUMENT, Pod
 
-from backsweep.orchestration import server
+from backsweep.orchestration.server import Endpoint
 from backsweep_operator.model import Outcome
 
 
 @pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrefect]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield RealPrefect(server.ensure())
-        server.stop()
+def prefect(endpoint: Endpoint) -> RealPrefect:
+    return RealPrefect(endpoint)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,6 @@ spec:
     profile: [strategy, min_variance, hrp]
     lookback: [126]
 """
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield server.ensure()
-        server.stop()
 
 
 @pytest.fixture(scope="module")

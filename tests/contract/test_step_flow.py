@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +55,6 @@ spec:
   axes: {profile: [equal_weight, min_variance], lookback: [60]}
 """
 PATIENCE_SECONDS = 60.0
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKSWEEP_STATE", str(tmp_path_factory.mktemp("state")))
-        patch.delenv("PREFECT_API_URL", raising=False)
-        yield server.ensure()
-        server.stop()
 
 
 @pytest.fixture

@@ -153,11 +153,6 @@ def key_of(document: BacktestSweep, site: Site = LAPTOP) -> ManifestKey:
     return ManifestKey(site.namespace, document.metadata.name, spec_digest(document))
 
 
-def store_of_document(document: BacktestSweep) -> AnyStore:
-    """Open the store a document's sweep goes to."""
-    return open_store(*store_address(document.normalised()["spec"]))
-
-
 def prepare(document: BacktestSweep, folder: Path, times: StageTimes | None = None, site: Site = LAPTOP) -> Prepared:
     """Resolve the data and plan the sweep; relative paths of the document start at `folder`.
 
