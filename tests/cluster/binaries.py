@@ -50,6 +50,30 @@ class Binary:
     at_least: Version | None = None
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What is installed beside a program and taken out of its module: where it is there, and in our folder of it."""
+
+    title: str
+    module: str
+    places: Mapping[str, str]
+
+    def path(self) -> Path:
+        return cache_folder() / f"{self.module}-{pinned(self.module)}"
+
+    def folder(self) -> Path:
+        """Return our folder.
+
+        Raises
+        ------
+        MissingBinaryError
+            If it is not there.
+        """
+        if not (folder := self.path()).is_dir():
+            raise MissingBinaryError(f"{self.title} {pinned(self.module)} are not here yet: make cluster-binaries")
+        return folder
+
+
 def kubernetes_binary(name: str) -> Binary:
     return Binary(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", asks=("--version",))
 
@@ -82,7 +106,11 @@ BINARIES = (
         sets="-X helm.sh/helm/v3/internal/version.version={version}",
         asks=("version", "--short"),
     ),
+    Binary("kueue", "kueue", "sigs.k8s.io/kueue/cmd/kueue"),
 )
+KUBERAY = Copied("KubeRay's CRDs", "kuberay", {"config/crd/bases": "crds", "config/rbac/role.yaml": "role.yaml"})
+KUEUE = Copied("Kueue's templates", "kueue", {"charts/kueue": "chart"})
+COPIED = {"ray-operator": KUBERAY, "kueue": KUEUE}
 # No part of a cluster: tests/contract runs the S3 store on it. There are no binaries of it any more, only its module.
 MINIO = Binary("minio", "minio", "github.com/minio/minio")
 BY_NAME = {binary.name: binary for binary in (*BINARIES, MINIO)}
@@ -96,12 +124,16 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(base).absolute() / "backsweep"
 
 
-def pinned(module: str) -> str:
-    """Read the version of a module in its go.mod, the only place that has it."""
+def required(module: str) -> tuple[str, str]:
+    """Read path and version of a module in its go.mod, the only place that has the latter."""
     text = (TOOLCHAIN / module / "go.mod").read_text(encoding="utf-8")
-    found = re.search(r"^require \S+ (\S+)$", text, re.MULTILINE)
+    found = re.search(r"^require (\S+) (\S+)$", text, re.MULTILINE)
     assert found, f"{module}/go.mod requires no module on a line of its own"
-    return found[1]
+    return found[1], found[2]
+
+
+def pinned(module: str) -> str:
+    return required(module)[1]
 
 
 def built_path(binary: Binary) -> Path:
@@ -154,24 +186,6 @@ def find(name: str) -> Path:
     if not (path := built_path(binary)).is_file():
         raise MissingBinaryError(f"{name} {pinned(binary.module)} is not built yet: make cluster-binaries")
     return path
-
-
-def kuberay_path() -> Path:
-    return cache_folder() / f"kuberay-{pinned('kuberay')}"
-
-
-def kuberay_folder() -> Path:
-    """Return the folder of KubeRay's CRDs and role, of the same version as its operator.
-
-    Raises
-    ------
-    MissingBinaryError
-        If it is not there.
-    """
-    folder = kuberay_path()
-    if not folder.is_dir():
-        raise MissingBinaryError(f"KubeRay's CRDs {pinned('kuberay')} are not here yet: make cluster-binaries")
-    return folder
 
 
 @contextmanager
@@ -237,20 +251,25 @@ def build(binary: Binary) -> Path:
     return path
 
 
-def fetch_kuberay_folder() -> Path:
-    """Copy KubeRay's CRDs and role out of its module, whose content go.sum pins."""
-    folder = kuberay_path()
-    package = BY_NAME["ray-operator"].package
-    with one_build_at_a_time("kuberay") as scratch:
+def files_of(place: Path) -> list[Path]:
+    return [place] if place.is_file() else [each for each in sorted(place.rglob("*")) if each.is_file()]
+
+
+def copy_out(copied: Copied) -> Path:
+    """Copy what is installed beside a program out of its module, whose content go.sum pins."""
+    folder, module = copied.path(), copied.module
+    with one_build_at_a_time(module) as scratch:
         if not folder.is_dir():
-            go("kuberay", "mod", "download", package)
-            source = go("kuberay", "list", "-m", "-f", "{{.Dir}}", package).strip()
+            path = required(module)[0]
+            go(module, "mod", "download", path)
+            source = Path(go(module, "list", "-m", "-f", "{{.Dir}}", path).strip())
             # A module in Go's cache is read-only, and copies of it would be: only the contents are taken.
-            made = scratch / "kuberay"
-            (made / "crds").mkdir(parents=True)
-            for each in sorted((Path(source) / "config/crd/bases").glob("*.yaml")):
-                shutil.copyfile(each, made / "crds" / each.name)
-            shutil.copyfile(Path(source) / "config/rbac/role.yaml", made / "role.yaml")
+            made = scratch / module
+            for there, here in copied.places.items():
+                for each in files_of(source / there):
+                    target = made / here / each.relative_to(source / there)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(each, target)
             made.replace(folder)
     return folder
 
@@ -265,12 +284,15 @@ def missing(names: Sequence[str]) -> list[Binary]:
     """
     wanted = [BY_NAME[name] for name in names if not (on_machine(BY_NAME[name]) or built_path(BY_NAME[name]).is_file())]
     needed = [f"{each.name} {pinned(each.module)}" for each in wanted]
-    if "ray-operator" in names and not kuberay_path().is_dir():
-        needed.append(f"KubeRay's CRDs {pinned('kuberay')}")
+    needed += [f"{each.title} {pinned(each.module)}" for each in copied_for(names) if not each.path().is_dir()]
     if needed and shutil.which("go") is None:
         text = f"these are not here: {', '.join(needed)}; to build them install Go {newest_go()} or later"
         raise MissingBinaryError(text)
     return wanted
+
+
+def copied_for(names: Sequence[str]) -> list[Copied]:
+    return [COPIED[name] for name in names if name in COPIED]
 
 
 def newest_go() -> str:
@@ -297,8 +319,7 @@ def main(names: Sequence[str]) -> int:
         for binary in missing(names):
             build(binary)
         places = {name: find(name) for name in names}
-        if "ray-operator" in names:
-            places["KubeRay's CRDs"] = fetch_kuberay_folder()
+        places |= {each.title: copy_out(each) for each in copied_for(names)}
     except MissingBinaryError as error:
         sys.stderr.write(f"{error}\n")
         return 1

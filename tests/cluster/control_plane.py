@@ -192,7 +192,7 @@ def control_plane(
         If one does not come up; with the end of its log.
     """
     found = {name: binaries.find(name) for name in ORDER}
-    crds = binaries.kuberay_folder()
+    crds = binaries.KUBERAY.folder()
     folder.mkdir(parents=True, exist_ok=True)
     ports = Ports()
     try:

@@ -106,7 +106,8 @@ def test_without_go_one_is_told_what_to_install_for_what(machine: Path) -> None:
     said = re.fullmatch(r"these are not here: (.*); to build them install Go 1\.\d+ or later", str(refused.value))
     assert said is not None
     names = [each.rpartition(" ")[0] for each in said[1].split(", ")]
-    assert names == [each.name for each in BINARIES if each.name != "kubectl"] + ["KubeRay's CRDs"]
+    built = [each.name for each in BINARIES if each.name != "kubectl"]
+    assert names == built + [each.title for each in binaries.COPIED.values()]
 
 
 def test_what_is_there_is_not_built(machine: Path) -> None:
@@ -154,6 +155,21 @@ def test_one_may_ask_for_some_alone(machine: Path, capsys: pytest.CaptureFixture
     assert said == f"{'minio':24} {binaries.built_path(binaries.MINIO)}"
     assert binaries.main(["minion"]) == 2
     assert capsys.readouterr().err.startswith("there is no minion; there are: etcd, kubectl, ")
+
+
+def test_what_is_installed_beside_a_program_is_copied_out_of_its_module(machine: Path, tmp_path: Path) -> None:
+    source = tmp_path / "module"
+    for name in ("config/crd/bases/one.yaml", "config/rbac/role.yaml", "config/rbac/other.yaml"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name, encoding="utf-8")
+        (source / name).chmod(0o444)
+    with pytest.raises(MissingBinaryError, match="KubeRay's CRDs v\\S+ are not here yet: make cluster-binaries"):
+        binaries.KUBERAY.folder()
+    program(machine, "go", f'[ "$1" = list ] && echo {source}', "true")
+    folder = binaries.copy_out(binaries.KUBERAY)
+    assert folder == binaries.KUBERAY.folder()
+    assert [str(each.relative_to(folder)) for each in binaries.files_of(folder)] == ["crds/one.yaml", "role.yaml"]
+    assert (folder / "role.yaml").stat().st_mode & 0o200
 
 
 def test_two_builds_at_once_build_once(machine: Path) -> None:
