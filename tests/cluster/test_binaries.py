@@ -163,7 +163,7 @@ def test_what_is_installed_beside_a_program_is_copied_out_of_its_module(machine:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text(name, encoding="utf-8")
         (source / name).chmod(0o444)
-    with pytest.raises(MissingBinaryError, match="KubeRay's CRDs v\\S+ are not here yet: make cluster-binaries"):
+    with pytest.raises(MissingBinaryError, match=r"KubeRay's CRDs v\S+ are not here yet: make cluster-binaries"):
         binaries.KUBERAY.folder()
     program(machine, "go", f'[ "$1" = list ] && echo {source}', "true")
     folder = binaries.copy_out(binaries.KUBERAY)
