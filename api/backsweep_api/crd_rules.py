@@ -214,11 +214,6 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
     Storage: _storage(),
     Pricing: _pricing(),
     Spec: (
-        Rule(
-            "has(self.storage)",
-            "is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix",
-            "storage",
-        ),
         Rule("!has(self.budget) || has(self.pricing)", "is given without prices; write pricing, too", "budget"),
         Rule(
             "self.sampling.method != 'search' || self.objective.metric != 'dsr'",

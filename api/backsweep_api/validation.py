@@ -29,10 +29,8 @@ def validate(text: str, target: Target = "local") -> list[str]:
 
 def cluster_problems(document: BacktestSweep) -> Iterator[str]:
     """Yield one sentence for each thing in a document that no cluster can reach, or that no operator does yet."""
-    storage = document.spec.storage
-    if storage is None:
-        yield "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix"
-    elif storage.uri.startswith("file://"):
+    storage = document.spec.storage  # without one the release's own store is used, if it has one: the operator knows
+    if storage is not None and storage.uri.startswith("file://"):
         yield f"spec.storage.uri: {storage.uri} is a folder of one machine; a cluster needs an s3:// URI"
     for field, uri in table_uris(document.spec):
         if uri.startswith("file://"):

@@ -232,7 +232,7 @@ def snapshot_of(key: Key, seen: Seen, release: Release) -> Snapshot:
         namespace=key[0],
         name=key[1],
         release=release,
-        sweep=sweep,
+        sweep=None if sweep is None else _with_store(sweep, release),
         clusters=_children(seen, Kind.CLUSTER, key, ClusterView),
         jobs=_children(seen, Kind.JOB, key, JobView),
         pods=_children(seen, Kind.POD, key, PodView),
@@ -243,6 +243,15 @@ def snapshot_of(key: Key, seen: Seen, release: Release) -> Snapshot:
         others_ahead=sum(1 for other, since in seen.waiting.items() if (since, other) < mine),
         service_accounts=frozenset(seen.accounts.get(key[0], ())),
     )
+
+
+def _with_store(sweep: SweepView, release: Release) -> SweepView:
+    """Return the sweep with the release's store where it names none; where results lie changes no result."""
+    document = sweep.document
+    if release.storage is None or document is None or document.spec.storage is not None:
+        return sweep
+    spec = document.spec.model_copy(update={"storage": release.storage})
+    return replace(sweep, document=document.model_copy(update={"spec": spec}))
 
 
 def _children(seen: Seen, kind: Kind, key: Key, view: type[Child]) -> tuple[Child, ...]:

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from backsweep_api.errors import UserError
+from backsweep_api.problems import sentences
+from backsweep_api.spec.base import broken_rules
+from backsweep_api.spec.execution import Storage
 from backsweep_operator.model import PodSize, Release
 
 __all__ = ["OperatorSettings", "SettingsError", "read_settings"]
@@ -15,6 +20,13 @@ __all__ = ["OperatorSettings", "SettingsError", "read_settings"]
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+STORAGE_VARIABLES = {
+    "uri": "BACKSWEEP_STORAGE_URI",
+    "endpointUrl": "BACKSWEEP_STORAGE_ENDPOINT_URL",
+    "region": "BACKSWEEP_STORAGE_REGION",
+    "secretRef": "BACKSWEEP_STORAGE_SECRET",
+    "serviceAccountName": "BACKSWEEP_STORAGE_SERVICE_ACCOUNT",
+}
 QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
 
 
@@ -110,7 +122,27 @@ def _release(reader: _Reader) -> Release:
             reader.quantity("BACKSWEEP_FLOW_MEMORY", default.flow_pod.memory),
         ),
         copied_labels=reader.words("BACKSWEEP_COPIED_LABELS", default.copied_labels),
+        storage=_storage(reader),
     )
+
+
+def _storage(reader: _Reader) -> Storage | None:
+    """Return the store of sweeps that name none, by the rules of `spec.storage`; None if none is given."""
+    given = {field: found for field, name in STORAGE_VARIABLES.items() if (found := reader.text(name, ""))}
+    if not given:
+        return None
+    if not given.get("uri", "").startswith("s3://"):
+        reader.problems.append(f"BACKSWEEP_STORAGE_URI is {given.get('uri', '')!r}; it must be s3://bucket/prefix")
+        return None
+    values = {field: {"name": found} if field == "secretRef" else found for field, found in given.items()}
+    try:
+        storage = Storage.model_validate(values)
+    except ValidationError as error:
+        reader.problems += [f"BACKSWEEP_STORAGE, {told}" for told in sentences(error, Storage, values)]
+        return None
+    broken = [f"BACKSWEEP_STORAGE, {'.'.join(map(str, path))}: {told}" for path, told in broken_rules(storage)]
+    reader.problems += broken
+    return None if broken else storage
 
 
 class _Reader:

@@ -135,7 +135,6 @@ def test_a_normal_form_asks_for_nothing_that_is_not_built() -> None:
 def test_a_cluster_is_told_what_only_a_laptop_can_do() -> None:
     assert validate(text("storage: {uri: 's3://b/p'}", "cluster: {}", "execution: {mode: ray}"), "cluster") == []
     assert validate(text("data: {uri: 'file://p.csv'}"), "cluster") == [
-        "spec.storage: is missing; a cluster keeps results in a bucket, so write uri: s3://bucket/prefix",
         "spec.data.uri: file://p.csv is a file of one machine; a cluster needs an s3:// URI",
     ]
     assert validate(text("storage: {uri: 'file://runs'}"), "cluster") == [

@@ -168,6 +168,7 @@ def test_a_stop_that_takes_too_long_says_what_is_left() -> None:
 
 
 SUSPEND = {**BASE, "suspend": True}
+WITHOUT_STORE = {field: value for field, value in BASE.items() if field != "storage"}
 RESTS: dict[str, tuple[dict[str, Any], Run | None, State]] = {
     "succeeded": (BASE, stopped(Next.SUCCEED, StopReason.FINISHED), State.SUCCEEDED),
     "succeeded, then suspended": (
@@ -185,6 +186,7 @@ RESTS: dict[str, tuple[dict[str, Any], Run | None, State]] = {
     "suspended from the start": (SUSPEND, None, State.SUSPENDED),
     "waiting to try again": (BASE, stopped(Next.RETRY, StopReason.FLOW_LOST, age=5, failures=1), State.RETRYING),
     "refused": ({**BASE, "nodePool": {"cloud": "aws"}}, None, State.NOT_ACCEPTED),
+    "without a store": (WITHOUT_STORE, None, State.NOT_ACCEPTED),
     "without money": ({**PRICED, "budget": {"maxCost": "0.01"}}, None, State.FAILED),
 }
 BEGINS: dict[str, tuple[dict[str, Any], Run | None]] = {

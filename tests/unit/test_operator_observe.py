@@ -11,6 +11,7 @@ import pytest
 
 from backsweep_api.conditions import Phase
 from backsweep_api.names import AttemptName
+from backsweep_api.spec.execution import Storage
 from backsweep_api.status import Condition, Run, SweepStatus, instant_of, timestamp
 from backsweep_operator.act import Hands, act
 from backsweep_operator.errors import CallRefusedError, StaleReadError, UnavailableError
@@ -197,6 +198,24 @@ def test_sweeps_at_work_are_counted_with_those_whose_beginning_is_under_way() ->
     assert seen.note_flow_runs([ATTEMPT], [FLOW], 8.0) == set()
     assert snapshot_of(("n", "s"), seen, Release("i")).flow_runs == (FLOW,)
     assert seen.note_flow_runs([ATTEMPT], [], 9.0) == {("n", "s")}
+
+
+def test_a_sweep_that_names_no_store_gets_that_of_the_release_and_keeps_its_identity() -> None:
+    seen, release = Seen(), Release("i", storage=Storage.model_validate({"uri": "s3://results/team"}))
+    axes = {"profile": ["hrp"]}
+    seen.see(Kind.SWEEP, {**sweep(), "spec": {"data": {"name": "sp500-20"}, "axes": axes}})
+    own = {"data": {"name": "sp500-20"}, "axes": axes, "storage": {"uri": "s3://own/store"}}
+    seen.see(Kind.SWEEP, {**sweep(name="t"), "spec": own})
+
+    def seen_at(name: str, of: Release) -> tuple[Storage | None, str]:
+        view = snapshot_of(("n", name), seen, of).sweep
+        assert view is not None
+        assert view.document is not None
+        return view.document.spec.storage, view.spec_digest
+
+    assert seen_at("s", Release("i")) == (None, seen_at("s", release)[1])
+    assert seen_at("s", release)[0] == release.storage
+    assert seen_at("t", release) == (Storage.model_validate({"uri": "s3://own/store"}), seen_at("s", release)[1])
 
 
 def test_service_accounts_count_while_they_carry_the_label() -> None:

@@ -42,6 +42,28 @@ def test_each_variable_reaches_its_setting() -> None:
     assert (found.release.max_concurrent_sweeps, found.prefect_auth) == (7, "user:secret")
 
 
+STORE = {
+    "BACKSWEEP_STORAGE_URI": "s3://results/team",
+    "BACKSWEEP_STORAGE_ENDPOINT_URL": "http://minio:9000",
+    "BACKSWEEP_STORAGE_SECRET": "keys",
+}
+
+
+def test_the_store_of_the_release_is_read_by_the_rules_of_a_sweeps_own() -> None:
+    found = read_settings({**GIVEN, **STORE}, "host_1").release.storage
+    assert found is not None
+    assert found.model_dump(exclude_none=True) == {
+        "uri": "s3://results/team",
+        "endpointUrl": "http://minio:9000",
+        "secretRef": {"name": "keys"},
+    }
+    wrong = {"BACKSWEEP_STORAGE_ENDPOINT_URL": "minio:9000", "BACKSWEEP_STORAGE_SECRET": "Keys!"}
+    with pytest.raises(SettingsError, match=r"(?s)BACKSWEEP_STORAGE, endpointUrl: found .*secretRef\.name: found"):
+        read_settings({**GIVEN, **STORE, **wrong}, "host_1")
+    with pytest.raises(SettingsError, match=r"secretRef: is given beside serviceAccountName; write one of them"):
+        read_settings({**GIVEN, **STORE, "BACKSWEEP_STORAGE_SERVICE_ACCOUNT": "runner"}, "host_1")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
@@ -55,6 +77,12 @@ def test_each_variable_reaches_its_setting() -> None:
         ("BACKSWEEP_MAX_CONCURRENT_SWEEPS", "0", "it must be a whole number from 1 to 100000"),
         ("BACKSWEEP_LISTEN", "8080", "BACKSWEEP_LISTEN is '8080'; it must be an address and a port"),
         ("BACKSWEEP_IMAGE_PULL_POLICY", "Often", "it must be one of Always, IfNotPresent, Never"),
+        (
+            "BACKSWEEP_STORAGE_URI",
+            "file://runs",
+            "BACKSWEEP_STORAGE_URI is 'file://runs'; it must be s3://bucket/prefix",
+        ),
+        ("BACKSWEEP_STORAGE_REGION", "eu-central-1", "BACKSWEEP_STORAGE_URI is ''; it must be s3://bucket/prefix"),
         ("BACKSWEEP_FLOW_MEMORY", "much", "it must be a quantity such as 500m or 1Gi"),
     ],
 )

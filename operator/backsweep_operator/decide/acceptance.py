@@ -25,6 +25,8 @@ def problems_of(snapshot: Snapshot, sweep: SweepView) -> tuple[str, ...]:
 def _release_problems(snapshot: Snapshot, document: BacktestSweep) -> Iterator[str]:
     """Yield what this release or this namespace does not offer."""
     spec = document.spec
+    if spec.storage is None:
+        yield "spec.storage: is missing, and this release has no store of its own; write uri: s3://bucket/prefix"
     if spec.node_pool is not None:
         yield "spec.nodePool: is not built in this release; leave it out"
     yield from _strategy_problems(spec)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from backsweep_api.spec.execution import Storage
+
 __all__ = ["Deadlines", "PodSize", "Release"]
 
 
@@ -56,6 +58,7 @@ class Release:
     poll_seconds : how often a sweep with an active attempt is looked at without an event.
     status_seconds : least time between two writes of progress.
     retry_seconds : first wait after an attempt lost to infrastructure; doubled each time, up to the longest.
+    storage : the store of sweeps that name none; None where each must name its own.
     job_backoff_limit : pods a flow's Job may start again; at least 1, else Prefect's worker runs a flow twice.
     """
 
@@ -66,6 +69,7 @@ class Release:
     flow: str = "backsweep-sweep"
     entrypoint: str = "backsweep.orchestration.pod.run_sweep"
     prefect_ui_url: str | None = None
+    storage: Storage | None = None
     image_pull_policy: str = "IfNotPresent"
     max_concurrent_sweeps: int = 20
     ttl_seconds: int = 3_600

@@ -23,6 +23,11 @@
   "BACKSWEEP_USER_ID" .Values.pods.userId
   "BACKSWEEP_FLOW_CPU" $sweeps.flow.cpu
   "BACKSWEEP_FLOW_MEMORY" $sweeps.flow.memory
+  "BACKSWEEP_STORAGE_URI" $sweeps.storage.uri
+  "BACKSWEEP_STORAGE_ENDPOINT_URL" $sweeps.storage.endpointUrl
+  "BACKSWEEP_STORAGE_REGION" $sweeps.storage.region
+  "BACKSWEEP_STORAGE_SECRET" $sweeps.storage.secretName
+  "BACKSWEEP_STORAGE_SERVICE_ACCOUNT" $sweeps.storage.serviceAccountName
   "BACKSWEEP_COPIED_LABELS" ($sweeps.copiedLabels | join ",")
   "PREFECT_API_URL" (include "backsweep.prefectUrl" .)
 }}
