@@ -1,4 +1,4 @@
-"""One real control plane for the session; a namespace of its own for each test."""
+"""One real control plane and one real Prefect server for the session; a namespace of its own for each test."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cluster.control_plane import ControlPlane, control_plane
+from tests.cluster.processes import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.cluster.prefect_server import PrefectServer
 
 NAMES = itertools.count(1)
 
@@ -26,6 +29,27 @@ def plane(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         sys.stderr.write(f"the logs of the control plane are in {folder}\n")
     else:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Start a Prefect server of the session's own."""
+    from tests.cluster.prefect_server import PrefectServer
+
+    ports = Ports()
+    found = PrefectServer(tmp_path_factory.mktemp("prefect"), ports.claim())
+    found.start()
+    yield found
+    found.process.kill()
+    ports.release()
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    """Ports that nobody else of ours takes during a test."""
+    found = Ports()
+    yield found
+    found.release()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.cluster.control_plane import ControlPlane, Object, wait_until
 from tests.cluster.processes import Process
 
 ROOT = Path(__file__).parents[2]
+DEFINITION = ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml"
 ACCOUNT = "backsweep-operator"
 Rules = dict[str, dict[str, tuple[str, ...]]]
 SEEN = ("get", "list", "watch")
@@ -44,6 +45,12 @@ def sweep_definition() -> Object:
     }
 
 
+def install_definition(plane: ControlPlane) -> None:
+    """Install the definition of sweeps, without its policy, and wait until it is served."""
+    plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
+    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+
+
 def access(namespace: str, own: str) -> list[Object]:
     """Return the operator's rights in a namespace it serves."""
     return [role(namespace, RULES), binding(namespace, own)]
@@ -72,8 +79,7 @@ def binding(namespace: str, own: str) -> Object:
 def prepare(plane: ControlPlane, namespace: str) -> str:
     """Install what the operator needs to serve a namespace, and return its own namespace."""
     own = f"{namespace}-system"
-    plane.apply(sweep_definition())
-    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    install_definition(plane)
     plane.make_namespace(own)
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": own}}
     plane.apply(account, role(own, OWN_RULES), binding(own, own), *access(namespace, own))
@@ -123,7 +129,6 @@ def operator(plane: ControlPlane, namespace: str, own: str, ports: tuple[int, in
         "BACKSWEEP_IMAGE": "backsweep:1",
         "BACKSWEEP_LISTEN": f"127.0.0.1:{ports[0]}",
         "BACKSWEEP_IDENTITY": f"operator-{ports[0]}",
-        "BACKSWEEP_LEASE_SECONDS": "3",
         "BACKSWEEP_POLL_SECONDS": "1",
         **more,
     }

@@ -13,6 +13,7 @@ import pytest
 from tests.charts.rendering import CASES, ROOT, VALUES, Helm, Object, of_kind, parsed, pod_specs, variables_of
 from tests.cluster import binaries
 from tests.cluster.control_plane import ControlPlane, RefusedError, wait_until
+from tests.cluster.operators import install_definition
 from tests.cluster.processes import Ports, Process
 from tests.cluster.rayclusters import ray_cluster
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-DEFINITION = ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml"
 SERVED = ("quant", "risk")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
@@ -216,20 +216,12 @@ def test_a_release_is_installed_upgraded_and_removed(plane: ControlPlane, helm: 
     plane.kubectl("delete", "namespace", own, "--wait=false")
 
 
-@pytest.fixture
-def ports() -> Iterator[Ports]:
-    found = Ports()
-    yield found
-    found.release()
-
-
 def test_the_operator_serves_with_the_charts_settings_and_rights(
     plane: ControlPlane, helm: Helm, namespace: str, ports: Ports
 ) -> None:
     own = f"{namespace}-operator"
     plane.make_namespace(own, RESTRICTED)
-    plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
-    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    install_definition(plane)
     rendered = placed(helm, own, f"--set=watchNamespaces={{{namespace}}}")
     plane.apply(*(each for kind in ("ServiceAccount", "Role", "RoleBinding") for each in of_kind(rendered, kind)))
     prefect, listen = ports.claim(), ports.claim()

@@ -18,13 +18,6 @@ MOST_CALLS = 80
 
 
 @pytest.fixture
-def ports() -> Iterator[Ports]:
-    found = Ports()
-    yield found
-    found.release()
-
-
-@pytest.fixture
 def proxy(plane: ControlPlane, ports: Ports) -> Iterator[KillingProxy]:
     found = KillingProxy(plane.url, plane.folder / "ca.crt", ports.claim())
     found.start()

@@ -17,13 +17,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def ports() -> Iterator[Ports]:
-    found = Ports()
-    yield found
-    found.release()
-
-
-@pytest.fixture
 def prefect(plane: ControlPlane, ports: Ports) -> Iterator[int]:
     port = ports.claim()
     command = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(port)]
@@ -36,7 +29,8 @@ def prefect(plane: ControlPlane, ports: Ports) -> Iterator[int]:
 @pytest.fixture
 def two(plane: ControlPlane, namespace: str, ports: Ports, prefect: int) -> Iterator[tuple[Operator, Operator]]:
     own = prepare(plane, namespace)
-    both = tuple(operator(plane, namespace, own, (ports.claim(), prefect)) for _ in range(2))
+    short = {"BACKSWEEP_LEASE_SECONDS": "6"}  # so that a takeover comes soon
+    both = tuple(operator(plane, namespace, own, (ports.claim(), prefect), **short) for _ in range(2))
     yield both[0], both[1]
     for each in both:
         each.process.kill()

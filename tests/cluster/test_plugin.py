@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.cluster import binaries
 from tests.cluster.control_plane import ControlPlane, wait_until
+from tests.cluster.operators import install_definition
 
 from backsweep_operator.plugin import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFINITION = binaries.TOOLCHAIN.parents[2] / "crds" / "backsweep.dev_backtestsweeps.yaml"
 NAME = "night"
 
 
 @pytest.fixture
 def backtest(plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     """Make a sweep, and return what runs the plugin as the administrator: its exit code and what it prints."""
-    plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
-    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    install_definition(plane)
     spec = {
         "data": {"name": "sp500-20"},
         "axes": {"profile": ["hrp", "min_variance"]},
