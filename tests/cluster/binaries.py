@@ -111,9 +111,16 @@ BINARIES = (
 KUBERAY = Copied("KubeRay's CRDs", "kuberay", {"config/crd/bases": "crds", "config/rbac/role.yaml": "role.yaml"})
 KUEUE = Copied("Kueue's templates", "kueue", {"charts/kueue": "chart"})
 COPIED = {"ray-operator": KUBERAY, "kueue": KUEUE}
-# No part of a cluster: tests/contract runs the S3 store on it. There are no binaries of it any more, only its module.
+# What a real node needs beyond the first five of those; `make test-cluster` does without.
+NODE_BINARIES = (
+    kubernetes_binary("kubelet"),
+    kubernetes_binary("kube-proxy"),
+    Binary("coredns", "coredns", "github.com/coredns/coredns", asks=("-version",)),
+)
+# No part of a control plane: tests/contract runs the S3 store on it, a real node's sweeps use it. There are no binaries
+# of it any more, only its module.
 MINIO = Binary("minio", "minio", "github.com/minio/minio")
-BY_NAME = {binary.name: binary for binary in (*BINARIES, MINIO)}
+BY_NAME = {binary.name: binary for binary in (*BINARIES, *NODE_BINARIES, MINIO)}
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -304,6 +311,19 @@ def newest_go() -> str:
     return ".".join(map(str, max((int(each[1]), int(each[2])) for each in found if each)))
 
 
+def bring(names: Sequence[str]) -> dict[str, Path]:
+    """Build what is missing, and return where each of the programs is and what is installed beside it.
+
+    Raises
+    ------
+    MissingBinaryError
+        If something can neither be found nor built.
+    """
+    for binary in missing(names):
+        build(binary)
+    return {name: find(name) for name in names} | {each.title: copy_out(each) for each in copied_for(names)}
+
+
 def say(line: str) -> None:
     """Write a line at once: what follows may take minutes."""
     sys.stdout.write(f"{line}\n")
@@ -316,10 +336,7 @@ def main(names: Sequence[str]) -> int:
         sys.stderr.write(f"there is no {', '.join(unknown)}; there are: {', '.join(BY_NAME)}\n")
         return 2
     try:
-        for binary in missing(names):
-            build(binary)
-        places = {name: find(name) for name in names}
-        places |= {each.title: copy_out(each) for each in copied_for(names)}
+        places = bring(names)
     except MissingBinaryError as error:
         sys.stderr.write(f"{error}\n")
         return 1

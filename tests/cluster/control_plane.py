@@ -6,126 +6,43 @@ and pods are KWOK's: pods are scheduled and reported ready, but nothing runs in 
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
-import ssl
-import subprocess
 import time
-import urllib.error
-import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.cluster import binaries
+from tests.cluster.clusters import (
+    SECONDS_TO_START,
+    Cluster,
+    Object,
+    OwnCluster,
+    RefusedError,
+    secret_text,
+    wait_until,
+)
 from tests.cluster.components import ORDER, USERS, Addresses, commands_of, fake_node, kuberay_access
 from tests.cluster.credentials import write_certificates, write_kubeconfig, write_tokens
-from tests.cluster.processes import NotReadyError, Ports, Process
+from tests.cluster.processes import Ports, Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-# A busy machine of two cores starts the API server in 10 s; this is for one that also builds something.
-SECONDS_TO_START = 180.0
-FIELD_MANAGER = "backsweep-tests"
-
-Object = dict[str, Any]
-
-
-class RefusedError(Exception):
-    """The API server, or kubectl, said no; the text is what it said."""
+__all__ = ["ControlPlane", "Object", "RefusedError", "control_plane", "secret_text", "wait_until"]
 
 
 @dataclass
-class ControlPlane:
+class ControlPlane(OwnCluster):
     """The running programs, and what tests do with them.
 
     `components` are etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok and ray-operator: each can be
     killed, paused, stopped and started on its own. `kubeconfig` is the administrator's.
     """
 
-    folder: Path
-    url: str
-    kubeconfig: Path
     components: dict[str, Process]
-    probes: dict[str, str]
-    _kubectl: Path = field(default_factory=lambda: binaries.find("kubectl"))
-
-    def start(self, name: str) -> None:
-        """Start one program and wait until it serves."""
-        process = self.components[name]
-        process.start()
-        if name in self.probes:
-            process.wait_until(lambda: self.serves(self.probes[name]), SECONDS_TO_START)
-
-    def restart(self, name: str) -> None:
-        """Kill one program as a crash does, start it again, and wait until it serves."""
-        self.components[name].kill()
-        self.start(name)
-
-    def serves(self, url: str) -> bool:
-        context = ssl.create_default_context(cafile=self.folder / "ca.crt") if url.startswith("https") else None
-        try:
-            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def kubectl(self, *arguments: str, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
-        """Run kubectl as the administrator, or as who the kubeconfig is, and return what it prints.
-
-        Raises
-        ------
-        RefusedError
-            If it fails; with its own words.
-        """
-        command = [str(self._kubectl), f"--kubeconfig={kubeconfig or self.kubeconfig}", *arguments]
-        # Without a HOME of its own kubectl would read and write the developer's discovery cache.
-        environment = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin"}
-        done = subprocess.run(
-            command, input=stdin, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise RefusedError(done.stderr.strip() or done.stdout.strip())
-        return done.stdout
-
-    def apply(self, *objects: Object, kubeconfig: Path | None = None) -> str:
-        """Apply objects on the server's side, as tools like Argo CD do, and return what kubectl says of each."""
-        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        arguments = ("apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-")
-        return self.kubectl(*arguments, stdin=text, kubeconfig=kubeconfig)
-
-    def get(self, kind: str, name: str, namespace: str = "default") -> Object:
-        """Read one object.
-
-        Raises
-        ------
-        RefusedError
-            If there is none.
-        """
-        found: Object = json.loads(self.kubectl("get", kind, name, f"--namespace={namespace}", "--output=json"))
-        return found
-
-    def all(self, kind: str, namespace: str = "default", selector: str = "") -> list[Object]:
-        """List the objects of a kind, in the order of their names."""
-        arguments = ("get", kind, f"--namespace={namespace}", f"--selector={selector}", "--output=json")
-        found: list[Object] = json.loads(self.kubectl(*arguments))["items"]
-        return found
-
-    def make_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> None:
-        """Make a namespace and wait for its default service account, without which no pod is admitted."""
-        metadata = {"name": name, "labels": dict(labels or {})}
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        wait_until(lambda: any(self.all("serviceaccounts", name)), f"a service account in {name}")
-
-    def account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """Write the kubeconfig of a ServiceAccount that exists: what its pods would be allowed, and no more."""
-        token = self.kubectl("create", "token", name, f"--namespace={namespace}", "--duration=12h").strip()
-        path = self.folder / f"{namespace}.{name}.kubeconfig"
-        path.unlink(missing_ok=True)
-        return write_kubeconfig(path, self.url, self.folder / "ca.crt", token)
 
     def add_nodes(self, count: int) -> None:
         """Add fake nodes and wait until they are ready; each has room for any number of pods."""
@@ -151,22 +68,6 @@ class ControlPlane:
         patch = {"status": {"phase": phase, "containerStatuses": statuses}}
         arguments = ("patch", "pod", name, f"--namespace={namespace}", "--subresource=status", "--type=merge")
         self.kubectl(*arguments, f"--patch={json.dumps(patch)}")
-
-
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Wait for something in the cluster.
-
-    Raises
-    ------
-    NotReadyError
-        If it does not come to be; `what` says what was waited for.
-    """
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            message = f"waited {seconds:g} s for {what}"
-            raise NotReadyError(message)
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -233,14 +134,14 @@ def bring_up(plane: ControlPlane, kuberay: Path, nodes: int) -> None:
     plane.start("kube-apiserver")
     for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
         plane.start(name)
-    plane.kubectl("apply", "--server-side", f"--filename={kuberay / 'crds'}", f"--filename={kuberay / 'role.yaml'}")
-    plane.apply(*kuberay_access())
-    plane.kubectl("wait", "crd", "--all", "--for=condition=Established", f"--timeout={SECONDS_TO_START:g}s")
+    admit_kuberay(plane, kuberay)
     plane.start("ray-operator")
     plane.add_nodes(nodes)
     wait_until(lambda: any(plane.all("serviceaccounts")), "the default service account", SECONDS_TO_START)
 
 
-def secret_text(secret: Object, key: str) -> str:
-    """Read one value of a Secret."""
-    return base64.b64decode(secret["data"][key]).decode()
+def admit_kuberay(cluster: Cluster, kuberay: Path) -> None:
+    """Bring what KubeRay's operator finds when it starts: its kinds and its rights."""
+    cluster.kubectl("apply", "--server-side", f"--filename={kuberay / 'crds'}", f"--filename={kuberay / 'role.yaml'}")
+    cluster.apply(*kuberay_access())
+    cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", f"--timeout={SECONDS_TO_START:g}s")

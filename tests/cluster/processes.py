@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -84,69 +85,45 @@ def is_free(port: int) -> bool:
     return True
 
 
-class Process:
+class Program(ABC):
     """A program that can be started, stopped, killed and started again; its log is appended to."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        self._command = list(command)
-        self._folder = folder
-        self._environment = {**os.environ, **(environment or {})}
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    @abstractmethod
     def pid(self) -> int:
-        assert self._process is not None, f"{self.name} was never started"
-        return self._process.pid
+        """Its number, and that of the group of all it started."""
 
+    @abstractmethod
     def start(self) -> None:
         """Start it, in a session of its own: Ctrl-C is for us, who then end it."""
-        assert not self.alive(), f"{self.name} runs already"
-        self._process = STARTER.submit(self._open).result()
 
-    def _open(self) -> subprocess.Popen[bytes]:
-        become = [sys.executable, "-I", "-S", "-c", BECOME, str(os.getpid())]
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [*become, *self._command],
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
+    @abstractmethod
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        """Say whether it is there, be it paused."""
+
+    @abstractmethod
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it and to all it started, if it is alive."""
+
+    @abstractmethod
+    def join(self) -> None:
+        """Wait for its end, which is certain."""
 
     def kill(self) -> None:
         """End it at once, with all it started: as a power cut does."""
-        self._signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-
-    def stop(self, seconds: float = 30) -> int:
-        """Ask it to end, wait, and return its exit code."""
-        assert self._process is not None, f"{self.name} was never started"
-        if self.alive():
-            self._process.terminate()
-        try:
-            return self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            message = f"{self.name} did not stop within {seconds:g} s of SIGTERM"
-            raise NotReadyError(message) from None
+        self.send(signal.SIGKILL)
+        self.join()
 
     def pause(self) -> None:
         """Let it hang: connections stay open and nobody answers."""
-        self._signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for it to be of use.
@@ -167,6 +144,60 @@ class Process:
     def last_lines(self, count: int = 15) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
-    def _signal(self, number: signal.Signals) -> None:
+
+class Process(Program):
+    """A program that ends with us, however we end."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(name, folder)
+        self._command = list(command)
+        self._folder = folder
+        self._environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process.pid
+
+    def start(self) -> None:
+        assert not self.alive(), f"{self.name} runs already"
+        self._process = STARTER.submit(self._open).result()
+
+    def _open(self) -> subprocess.Popen[bytes]:
+        become = [sys.executable, "-I", "-S", "-c", BECOME, str(os.getpid())]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*become, *self._command],
+                cwd=self._folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
         if self.alive():
             os.killpg(self.pid, number)
+
+    def join(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self, seconds: float = 30) -> int:
+        """Ask it to end, wait, and return its exit code."""
+        assert self._process is not None, f"{self.name} was never started"
+        if self.alive():
+            self._process.terminate()
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            message = f"{self.name} did not stop within {seconds:g} s of SIGTERM"
+            raise NotReadyError(message) from None
