@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.charts.rendering import CASES, of_kind, pod_specs
+import yaml
+from tests.charts.rendering import CASES, ROOT, of_kind, pod_specs
 
 from backsweep_api.names import LABEL_MANAGED_BY, LABEL_ROLE, AttemptName
 from backsweep_operator.access import GUARD_RULES, OWN_RULES, SERVED_RULES
@@ -153,6 +154,38 @@ def test_only_pods_that_call_kubernetes_hold_its_token(renderings: dict[str, lis
         "Deployment backsweep-operator",
         "Deployment backsweep-worker",
     ]
+
+
+def test_who_views_a_namespace_reads_its_sweeps_and_who_edits_it_makes_them_but_says_nothing_of_their_end(
+    renderings: dict[str, list[Object]],
+) -> None:
+    given = {
+        label.rpartition("-")[2]: rules_of([role])
+        for role in of_kind(renderings["defaults"], "ClusterRole")
+        for label in role["metadata"]["labels"]
+        if label.startswith("rbac.authorization.k8s.io/aggregate-to-")
+    }
+    sweeps = (RESOURCES[Kind.SWEEP].group, RESOURCES[Kind.SWEEP].plural)
+    reading = frozenset({"get", "list", "watch"})
+    writing = reading | {"create", "delete", "deletecollection", "patch", "update"}
+    assert given == {"view": {sweeps: reading}, "edit": {sweeps: writing}, "admin": {sweeps: writing}}
+    assert of_kind(renderings["external"], "ClusterRole") == []
+
+
+def test_no_field_of_a_sweep_leads_into_another_namespace() -> None:
+    definition = yaml.safe_load((ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml").read_text(encoding="utf-8"))
+    fields = set(names_in(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    assert {"secretRef", "tokenSecretRef", "caSecretRef", "secretKeyRef", "serviceAccountName"} <= fields
+    assert [name for name in fields if "namespace" in name.lower()] == []
+
+
+def names_in(schema: Object) -> Iterator[str]:
+    """Yield the names of all fields of a schema."""
+    for name, part in schema.get("properties", {}).items():
+        yield name
+        yield from names_in(part)
+    if "items" in schema:
+        yield from names_in(schema["items"])
 
 
 def test_prefect_is_reached_by_flow_pods_and_not_by_pods_of_users_code(renderings: dict[str, list[Object]]) -> None:

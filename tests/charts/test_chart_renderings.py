@@ -64,6 +64,25 @@ def test_every_pod_keeps_pod_security_restricted_and_has_a_read_only_root(
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_what_runs_for_long_says_when_it_has_started_works_and_is_ready(
+    renderings: dict[str, list[Object]], case: str
+) -> None:
+    for name, spec in pod_specs(renderings[case]).items():
+        if name.startswith("Deployment"):
+            (container,) = spec["containers"]
+            ports = {port["name"] for port in container["ports"]}
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                assert container[probe]["httpGet"]["port"] in ports, name
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_drain_takes_one_operator_at_a_time(renderings: dict[str, list[Object]], case: str) -> None:
+    (budget,) = of_kind(renderings[case], "PodDisruptionBudget")
+    (deployment,) = of_kind(renderings[case], "Deployment", "operator")
+    assert budget["spec"] == {"maxUnavailable": 1, "selector": deployment["spec"]["selector"]}
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_nothing_of_the_chart_looks_like_a_child_of_a_sweep(renderings: dict[str, list[Object]], case: str) -> None:
     for each in renderings[case]:
         assert each["metadata"]["labels"][LABEL_MANAGED_BY] != MANAGED_BY
@@ -132,6 +151,23 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist(renderings: dict[str, l
     assert found <= known, sorted(found - known)
     assert len(alerts) == 7
     assert all('service="backsweep-operator"' in alert["expr"] for alert in alerts)
+
+
+def test_every_alert_says_how_bad_it_is_what_happened_and_what_to_do(renderings: dict[str, list[Object]]) -> None:
+    (rule,) = of_kind(renderings["teams"], "PrometheusRule")
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        assert alert["labels"]["severity"] in ("critical", "warning"), alert["alert"]
+        assert all(alert["annotations"][part].endswith(".") for part in ("summary", "description")), alert["alert"]
+
+
+def test_the_dashboard_asks_the_prometheus_that_its_reader_chooses(renderings: dict[str, list[Object]]) -> None:
+    (found,) = of_kind(renderings["teams"], "ConfigMap", "dashboard")
+    dashboard = json.loads(found["data"]["backsweep.json"])
+    (source,) = dashboard["templating"]["list"]
+    sources = [panel["datasource"] for panel in dashboard["panels"]]
+    assert sources == [{"type": source["query"], "uid": f"${{{source['name']}}}"}] * len(sources)
+    places = [json.dumps(panel["gridPos"], sort_keys=True) for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places)
 
 
 def test_a_service_monitor_finds_the_operators_port(renderings: dict[str, list[Object]]) -> None:

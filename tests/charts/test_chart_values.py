@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,20 @@ def test_every_value_is_described_and_none_is_taken_unseen() -> None:
         assert part.get("description", "").endswith("."), path
         if part["type"] == "object" and path != "global":
             assert "additionalProperties" in part, path
+
+
+def test_templates_take_the_values_of_the_schema_and_no_other() -> None:
+    templates = "".join(path.read_text("utf-8") for path in (CHART / "templates").rglob("*") if path.is_file())
+    known = dict(leaves(schema()))
+    used = {path.strip(".") for path in re.findall(r"\.Values((?:\.\w+)+)", templates)}
+    assert used <= set(known), sorted(used - set(known))
+    idle = [path for path, part in known.items() if part["type"] != "object" and not _taken(path, used)]
+    assert idle == []
+
+
+def _taken(path: str, used: set[str]) -> bool:
+    """Whether a template takes the value, or the part that it belongs to."""
+    return any(path == each or path.startswith(f"{each}.") for each in used)
 
 
 def test_the_page_has_the_table_of_today() -> None:
