@@ -45,6 +45,17 @@ class Addresses:
 
 def commands_of(folder: Path, addresses: Addresses, configs: Mapping[str, Path]) -> dict[str, list[str]]:
     """Return the arguments of each program."""
+    kwok = [
+        f"--kubeconfig={configs['kwok']}",
+        f"--config={folder / 'pods.kwok.yaml'}",
+        "--manage-all-nodes=false",
+        "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+    ]
+    return {**common_commands(folder, addresses, configs), "kwok": kwok}
+
+
+def common_commands(folder: Path, addresses: Addresses, configs: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return the arguments of the programs a cluster has whoever plays its nodes."""
     etcd = f"http://127.0.0.1:{addresses.etcd}"
     peers = f"http://127.0.0.1:{addresses.etcd_peers}"
     manager, scheduler = configs["system:kube-controller-manager"], configs["system:kube-scheduler"]
@@ -82,12 +93,6 @@ def commands_of(folder: Path, addresses: Addresses, configs: Mapping[str, Path])
             "--leader-elect=false",
             "--secure-port=0",
             *QUICK,
-        ],
-        "kwok": [
-            f"--kubeconfig={configs['kwok']}",
-            f"--config={folder / 'pods.kwok.yaml'}",
-            "--manage-all-nodes=false",
-            "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
         ],
         "ray-operator": [
             f"--kubeconfig={configs['kuberay']}",

@@ -31,7 +31,15 @@ from tests.cluster.processes import Ports, Process
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ControlPlane", "Object", "RefusedError", "control_plane", "secret_text", "wait_until"]
+__all__ = [
+    "SECONDS_TO_START",
+    "ControlPlane",
+    "Object",
+    "RefusedError",
+    "control_plane",
+    "secret_text",
+    "wait_until",
+]
 
 
 @dataclass

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -18,35 +19,52 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+ADDRESSES = ("127.0.0.1", "10.96.0.1")
 
 
-def write_certificates(folder: Path) -> None:
+@dataclass(frozen=True)
+class Authority:
+    """Who signs certificates; its key is written nowhere, so that what it has not signed by now it never will."""
+
+    folder: Path
+    name: x509.Name
+    key: ec.EllipticCurvePrivateKey
+
+    def issue(self, file: str, subject: x509.Name, usage: x509.ObjectIdentifier, *names: x509.GeneralName) -> None:
+        """Write `file`.crt and `file`.key, for a server or a client."""
+        key = new_key()
+        begun = certificate(subject, self.name, key.public_key())
+        begun = begun.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        if names:
+            begun = begun.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        signed = begun.sign(self.key, hashes.SHA256())
+        (self.folder / f"{file}.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        write_secret(self.folder / f"{file}.key", in_pem(key))
+
+
+def write_certificates(folder: Path, *more_addresses: str) -> Authority:
     """Write ca.crt, server.crt, server.key and accounts.key (which signs the tokens of service accounts)."""
-    authority_key = new_key()
-    authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "backsweep test authority")])
-    authority = (
-        certificate(authority_name, authority_name, authority_key.public_key())
+    key = new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "backsweep test authority")])
+    signed = (
+        certificate(name, name, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(authority_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    server_key = new_key()
-    addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "10.96.0.1")]
-    server = (
-        certificate(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")]),
-            authority_name,
-            server_key.public_key(),
-        )
-        .add_extension(
-            x509.SubjectAlternativeName([*(x509.DNSName(name) for name in NAMES), *addresses]), critical=False
-        )
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    (folder / "ca.crt").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.crt").write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    for name, key in (("server.key", server_key), ("accounts.key", new_key())):
-        write_secret(folder / name, in_pem(key))
+    (folder / "ca.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    write_secret(folder / "accounts.key", in_pem(new_key()))
+    authority = Authority(folder, name, key)
+    addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in (*ADDRESSES, *more_addresses)]
+    server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
+    names = [x509.DNSName(each) for each in NAMES]
+    authority.issue("server", server, ExtendedKeyUsageOID.SERVER_AUTH, *names, *addresses)
+    return authority
+
+
+def write_client_certificate(authority: Authority, file: str, user: str, group: str) -> None:
+    """Write `file`.crt and `file`.key, by which a client is a user of a group."""
+    names = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group), x509.NameAttribute(NameOID.COMMON_NAME, user)]
+    authority.issue(file, x509.Name(names), ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
