@@ -125,10 +125,33 @@ class OwnCluster(Cluster):
         self.components[name].kill()
         self.start(name)
 
+    def await_all(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait for what the programs do together; one that ends meanwhile is started again once, as a node does.
+
+        Nobody else would notice: the controller manager ends if the API server answers nothing for half a minute while
+        it starts, as on a machine that is busy, and then there are no service accounts, ever.
+
+        Raises
+        ------
+        NotReadyError
+            If it does not come to be, or if a program ends twice; with the end of its log.
+        """
+        ended: set[str] = set()
+
+        def comes() -> bool:
+            for name in [name for name, program in self.components.items() if not program.alive()]:
+                if name in ended:
+                    raise NotReadyError(f"{name} ended twice; its log ends with:\n{self.components[name].last_lines()}")
+                ended.add(name)
+                self.start(name)
+            return holds()
+
+        wait_until(comes, what, SECONDS_TO_START)
+
     def serves(self, url: str) -> bool:
         context = ssl.create_default_context(cafile=self.folder / "ca.crt") if url.startswith("https") else None
         try:
-            with urllib.request.urlopen(url, timeout=2, context=context) as answer:
+            with urllib.request.urlopen(url, timeout=10, context=context) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

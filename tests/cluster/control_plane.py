@@ -56,8 +56,14 @@ class ControlPlane(OwnCluster):
         """Add fake nodes and wait until they are ready; each has room for any number of pods."""
         present = len(json.loads(self.kubectl("get", "nodes", "--output=json"))["items"])
         self.apply(*(fake_node(f"fake-{number}") for number in range(present, present + count)))
-        arguments = ("wait", "nodes", "--all", "--for=condition=Ready", f"--timeout={SECONDS_TO_START:g}s")
-        self.kubectl(*arguments)
+        self.await_all(self._nodes_ready, "the nodes to be ready")
+
+    def _nodes_ready(self) -> bool:
+        nodes = json.loads(self.kubectl("get", "nodes", "--output=json"))["items"]
+        found = [
+            each for node in nodes for each in node.get("status", {}).get("conditions", ()) if each["type"] == "Ready"
+        ]
+        return len(found) == len(nodes) and all(each["status"] == "True" for each in found)
 
     def end_pod(self, name: str, namespace: str = "default", *, exit_code: int = 0, message: str = "") -> None:
         """Let a running fake pod end as if its containers had, with a termination message.
@@ -145,11 +151,11 @@ def bring_up(plane: ControlPlane, kuberay: Path, nodes: int) -> None:
     admit_kuberay(plane, kuberay)
     plane.start("ray-operator")
     plane.add_nodes(nodes)
-    wait_until(lambda: any(plane.all("serviceaccounts")), "the default service account", SECONDS_TO_START)
+    plane.await_all(lambda: any(plane.all("serviceaccounts")), "the default service account")
 
 
 def admit_kuberay(cluster: Cluster, kuberay: Path) -> None:
     """Bring what KubeRay's operator finds when it starts: its kinds and its rights."""
     cluster.kubectl("apply", "--server-side", f"--filename={kuberay / 'crds'}", f"--filename={kuberay / 'role.yaml'}")
     cluster.apply(*kuberay_access())
-    cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", f"--timeout={SECONDS_TO_START:g}s")
+    cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")

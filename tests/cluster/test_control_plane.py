@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cluster.clusters import OwnCluster
 from tests.cluster.control_plane import RefusedError, control_plane, secret_text, wait_until
 from tests.cluster.credentials import write_kubeconfig
+from tests.cluster.processes import NotReadyError, Process
 from tests.cluster.rayclusters import pod_template, ray_cluster
 from tests.cluster.test_processes import gone_within, is_running
 
@@ -169,3 +171,17 @@ def test_a_second_control_plane_beside_it_is_another_one_and_ends_with_its_block
         assert "only-there" not in plane.kubectl("get", "namespaces", "--output=name")
     assert all(gone_within(pid, 1) for pid in pids)
     assert plane.serves(plane.probes["kube-apiserver"])
+
+
+def test_a_program_that_ends_while_all_come_up_is_started_again_once(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    starts.touch()
+    once = Process("once", ["sh", "-c", "echo >> starts; test $(wc -l < starts) = 2 && sleep 300"], tmp_path)
+    cluster = OwnCluster(tmp_path, "", tmp_path, components={"once": once}, probes={})
+    once.start()
+    cluster.await_all(lambda: len(starts.read_text().splitlines()) == 2, "its second start")
+    assert once.alive()
+    once.kill()
+    broken = Process("broken", ["sh", "-c", "echo no such flag >&2; exit 3"], tmp_path)
+    with pytest.raises(NotReadyError, match="broken ended twice; its log ends with:\nno such flag"):
+        OwnCluster(tmp_path, "", tmp_path, components={"broken": broken}, probes={}).await_all(lambda: False, "never")
