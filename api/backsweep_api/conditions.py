@@ -73,5 +73,6 @@ class StopReason(StrEnum):
     FLOW_INCOMPLETE = "FlowIncomplete"
     FLOW_LOST = "FlowLost"
     CLUSTER_LOST = "ClusterLost"
+    SENT_BACK = "SentBack"
     START_OVERDUE = "StartOverdue"
     IDLE = "Idle"

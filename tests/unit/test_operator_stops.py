@@ -130,7 +130,15 @@ STOPS: dict[str, tuple[Callable[[], Snapshot], Next, StopReason]] = {
     "a cluster back in its queue": (
         lambda: running(clusters=(cluster(ACTIVE, suspended=True),)),
         Next.RETRY,
-        StopReason.CLUSTER_LOST,
+        StopReason.SENT_BACK,
+    ),
+    "a cluster back in its queue before it was ready": (
+        lambda: running(
+            run=ACTIVE.model_copy(update={"ready_at": None, "admitted_at": int(NOW) - 9}),
+            clusters=(cluster(ACTIVE, ready=False, suspended=True),),
+        ),
+        Next.RETRY,
+        StopReason.SENT_BACK,
     ),
     "a start that takes too long": (
         lambda: running(run=run_of(BASE, started_at=int(NOW) - 1_801, flow_run_id="flow-id")),
@@ -177,6 +185,15 @@ def test_a_lost_attempt_is_counted_and_a_failing_trial_is_not() -> None:
     lost = written(decide(STOPS["a flow that crashed"][0](), NOW)).run
     failed = written(decide(STOPS["the flow says too many trials failed"][0](), NOW)).run
     assert (lost and lost.failures, failed and failed.failures) == (1, 0)
+
+
+def test_being_sent_back_to_a_queue_is_not_counted_and_never_too_often() -> None:
+    tired = ACTIVE.model_copy(update={"failures": 3, "admitted_at": int(NOW) - 200})
+    decision = decide(running(run=tired, clusters=(cluster(tired, suspended=True),)), NOW)
+    run = written(decision).run
+    assert stop_of(decision) == (Next.RETRY, StopReason.SENT_BACK)
+    assert run is not None
+    assert run.failures == 3
 
 
 def test_changes_that_are_not_of_the_question_start_and_stop_nothing() -> None:

@@ -9,6 +9,7 @@ from backsweep_api.conditions import Next, StopReason
 from backsweep_api.status import Run, Stop
 from backsweep_operator.decide.costs import affordable_until, budget_of, cost_of
 from backsweep_operator.decide.situation import Situation
+from backsweep_operator.decide.transitions import is_lost
 from backsweep_operator.model import FlowState, Instant, Kind, Outcome, StillMissing
 
 __all__ = ["POLICIES", "Finding", "reason_to_stop"]
@@ -150,8 +151,13 @@ def _cluster_gone(situation: Situation, run: Run, now: Instant) -> Finding | Non
         return Finding(Next.RETRY, StopReason.CLUSTER_LOST, "the RayCluster is gone", missing)
     if cluster is not None and cluster.deleting:
         return Finding(Next.RETRY, StopReason.CLUSTER_LOST, "the RayCluster was deleted by someone else")
-    if run.ready_at is not None and _queued_by_kueue(situation):
-        return Finding(Next.RETRY, StopReason.CLUSTER_LOST, "the RayCluster was sent back to its queue")
+    return None
+
+
+def _sent_back(situation: Situation, run: Run, now: Instant) -> Finding | None:
+    """Kueue took an admitted cluster back, for what is more urgent: nothing was lost but time."""
+    if _queued_by_kueue(situation) and (run.admitted_at is not None or run.ready_at is not None):
+        return Finding(Next.RETRY, StopReason.SENT_BACK, "Kueue sent the RayCluster back to its queue")
     return None
 
 
@@ -193,6 +199,7 @@ POLICIES: tuple[Policy, ...] = (
     _flow_ended,  # definite ends before things that are only out of sight
     _flow_gone,
     _cluster_gone,
+    _sent_back,
     _start_overdue,
     _idle,
 )
@@ -222,7 +229,7 @@ def _prefect_answers(situation: Situation, now: Instant) -> bool:
 
 def _within_backoff_limit(situation: Situation, run: Run, finding: Finding) -> Finding:
     """Return the finding, or that attempts were lost too often."""
-    if finding.next is not Next.RETRY or situation.document is None:
+    if not is_lost(finding.next, finding.reason) or situation.document is None:
         return finding
     limit = situation.document.spec.backoff_limit
     if run.failures < limit:

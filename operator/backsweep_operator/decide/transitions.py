@@ -7,7 +7,7 @@ from backsweep_api.errors import InvariantError
 from backsweep_api.status import Run, Stop
 from backsweep_operator.model import Instant
 
-__all__ = ["begin", "finish", "rest", "stop_run"]
+__all__ = ["begin", "finish", "is_lost", "rest", "stop_run"]
 
 ALLOWED = {
     (None, Phase.ACTIVE),  # the first attempt
@@ -28,8 +28,14 @@ def begin(run: Run | None, fresh: Run) -> Run:
 def stop_run(run: Run, stop: Stop) -> Run:
     """Return the run of an attempt that is to be stopped; one lost to infrastructure is counted."""
     _check(run, Phase.STOPPING)
-    lost = stop.next is Next.RETRY or stop.reason is StopReason.BACKOFF_LIMIT_EXCEEDED
-    return run.model_copy(update={"phase": Phase.STOPPING, "stop": stop, "failures": run.failures + lost})
+    failures = run.failures + is_lost(stop.next, stop.reason)
+    return run.model_copy(update={"phase": Phase.STOPPING, "stop": stop, "failures": failures})
+
+
+def is_lost(following: Next, reason: StopReason) -> bool:
+    """Whether a stop counts towards backoffLimit: being sent back to a queue is what queues are for."""
+    again = following is Next.RETRY and reason is not StopReason.SENT_BACK
+    return again or reason is StopReason.BACKOFF_LIMIT_EXCEEDED
 
 
 def finish(run: Run) -> Run:
