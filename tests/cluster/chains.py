@@ -89,6 +89,11 @@ class Chain:
         return [run["state_type"] for run in self.flow_runs(name)]
 
 
+def connections(prefect: PrefectServer) -> dict[str, str]:
+    """Return the variables by which an operator finds its Prefect server."""
+    return {"PREFECT_API_URL": prefect.endpoint.api_url, "PREFECT_API_AUTH_STRING": prefect.endpoint.auth or ""}
+
+
 @contextmanager
 def new_chain(plane: ControlPlane, prefect: PrefectServer, **settings: str) -> Iterator[Chain]:
     """Start an operator in a new namespace, and end it afterwards.
@@ -103,8 +108,7 @@ def new_chain(plane: ControlPlane, prefect: PrefectServer, **settings: str) -> I
     worker = PrefectWorker(plane, prefect, namespace, pool=namespace)
     worker.start()
     environment = {
-        "PREFECT_API_URL": prefect.endpoint.api_url,
-        "PREFECT_API_AUTH_STRING": prefect.endpoint.auth or "",
+        **connections(prefect),
         "BACKSWEEP_WORK_POOL": worker.pool,
         "BACKSWEEP_RETRY_SECONDS": "1",
         "BACKSWEEP_STATUS_SECONDS": "1",

@@ -95,6 +95,16 @@ class Cluster:
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         wait_until(lambda: any(self.all("serviceaccounts", name)), f"a service account in {name}")
 
+    def await_kinds(self) -> None:
+        """Wait until every definition of a kind is in force; `kubectl wait` fails on one that has no status yet."""
+
+        def in_force(definition: Object) -> bool:
+            conditions = definition.get("status", {}).get("conditions") or ()
+            return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+
+        found = ("get", "customresourcedefinitions", "--output=json")
+        wait_until(lambda: all(map(in_force, json.loads(self.kubectl(*found))["items"])), "the definitions of kinds")
+
     def account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Write the kubeconfig of a ServiceAccount that exists: what its pods would be allowed, and no more."""
         token = self.kubectl("create", "token", name, f"--namespace={namespace}", "--duration=12h").strip()

@@ -158,4 +158,4 @@ def admit_kuberay(cluster: Cluster, kuberay: Path) -> None:
     """Bring what KubeRay's operator finds when it starts: its kinds and its rights."""
     cluster.kubectl("apply", "--server-side", f"--filename={kuberay / 'crds'}", f"--filename={kuberay / 'role.yaml'}")
     cluster.apply(*kuberay_access())
-    cluster.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+    cluster.await_kinds()

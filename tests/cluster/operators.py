@@ -48,7 +48,7 @@ def sweep_definition() -> Object:
 def install_definition(plane: ControlPlane) -> None:
     """Install the definition of sweeps, without its policy, and wait until it is served."""
     plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
-    plane.kubectl("wait", "crd/backtestsweeps.backsweep.dev", "--for=condition=Established", "--timeout=60s")
+    plane.await_kinds()
 
 
 def access(namespace: str, own: str) -> list[Object]:
@@ -106,10 +106,17 @@ class Operator:
     def leads(self) -> bool:
         return self.count("backsweep_leading") == 1 and self.ask("/readyz")[0] == 200
 
-    def count(self, name: str) -> float:
-        """Return the sum of a metric over its labels."""
+    def leads_again(self) -> bool:
+        """Start it again if it has ended, as Kubernetes does, and say whether it leads."""
+        if not self.process.alive():
+            self.process.start()
+        return self.leads()
+
+    def count(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric over its labels but those that are given."""
         lines = [line for line in self.ask("/metrics")[1].splitlines() if line.startswith((f"{name} ", f"{name}{{"))]
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+        pairs = [f'{label}="{value}"' for label, value in labels.items()]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(pair in line for pair in pairs))
 
 
 def operator(plane: ControlPlane, namespace: str, own: str, ports: tuple[int, int], **more: str) -> Operator:

@@ -66,7 +66,7 @@ def places(plane: ControlPlane) -> Iterator[str]:
     definitions = [monitoring_definition(kind) for kind in ("ServiceMonitor", "PrometheusRule")]
     priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "platform"}}
     plane.apply(*definitions, {**priority, "value": 1000})
-    plane.kubectl("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
+    plane.await_kinds()
     yield own
     for name in (own, *SERVED):
         plane.kubectl("delete", "namespace", name, "--wait=false")
