@@ -78,6 +78,8 @@ def common_commands(folder: Path, addresses: Addresses, configs: Mapping[str, Pa
             f"--authorization-kubeconfig={manager}",
             f"--service-account-private-key-file={folder / 'accounts.key'}",
             f"--root-ca-file={folder / 'ca.crt'}",
+            # It makes the folder, by default in /usr.
+            f"--flex-volume-plugin-dir={folder / 'volume-plugins'}",
             "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--secure-port=0",
