@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
 from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
+from backsweep_api.counting import count_grid_trials
 from backsweep_api.engines import engine_gaps, gap_sentences, not_made
 from backsweep_api.exclusions import Excluded, scenario_values
 from backsweep_api.points import Item, Point, draw_points, make_item
@@ -31,6 +33,7 @@ __all__ = [
     "distinct_trials",
     "engines_without",
     "longest_lookback",
+    "most_trials",
     "solve_axes",
     "trials_at",
 ]
@@ -101,14 +104,26 @@ def count_trials(document: BacktestSweep) -> int:
     A search that has tried every point of its axes ends before its last round.
     """
     spec = document.spec
+    if spec.sampling.method in ("grid", "search"):
+        return most_trials(document)
     excluded = not_made(spec.axes, spec.strategy)
     masks = [scenario.mask for scenario in _scenarios(document, excluded)]
-    if spec.sampling.method == "search":
-        return len(masks) * _most_points(document)
     points = draw_points(spec.sampling, _blocks(document), excluded)
     if not excluded:
         return sum(len(masks) for _ in points)
     return sum(1 for point in points for mask in masks if not point.mask & mask)
+
+
+def most_trials(document: BacktestSweep) -> int:
+    """Return how many distinct trials there are; of points that are drawn, how many there are at most.
+
+    None is made for it, so that it takes no longer for a million than for ten.
+    """
+    spec = document.spec
+    scenarios = scenario_values(spec.data, spec.axes)
+    if spec.sampling.method == "grid":
+        return count_grid_trials(_blocks(document), not_made(spec.axes, spec.strategy), scenarios)
+    return _most_points(document) * math.prod(len(values) for values in scenarios.values())
 
 
 def count_grid(document: BacktestSweep) -> int:
@@ -161,7 +176,7 @@ def longest_lookback(document: BacktestSweep) -> int:
 
 
 def _most_points(document: BacktestSweep) -> int:
-    """Return how many points a search can propose: no more than it may, no more than there are."""
+    """Return how many points can be drawn: no more than are asked for, no more than there are."""
     most = document.spec.sampling.most_points or 0
     sizes = [block.most_points for block in _blocks(document)]
     return most if None in sizes else min(most, sum(size or 0 for size in sizes))

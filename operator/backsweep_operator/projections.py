@@ -16,7 +16,7 @@ from backsweep_api.names import ANNOTATION_DELETE_AFTER, LABEL_ROLE, AttemptName
 from backsweep_api.quantities import GIB, read_quantity
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.status import SweepStatus, instant_of
-from backsweep_api.trials import count_trials
+from backsweep_api.trials import most_trials
 from backsweep_api.validation import cluster_problems
 from backsweep_operator.model import (
     ClusterView,
@@ -180,7 +180,7 @@ def _read(text: str) -> Reading:
     except SpecError as error:
         return Reading(None, error.problems, "", 0)
     problems = tuple(cluster_problems(document))
-    return Reading(document, problems, spec_digest(document), count_trials(document))
+    return Reading(document, problems, spec_digest(document), most_trials(document))
 
 
 def _attempt(raw: Raw) -> AttemptName | None:

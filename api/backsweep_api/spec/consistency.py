@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from backsweep_api.canonical import canonical_json
 from backsweep_api.choices import SCENARIOS, Block, axis_sizes, choice_blocks
+from backsweep_api.counting import count_grid_points
 from backsweep_api.engines import engine_gaps, useless_engines
 from backsweep_api.exclusions import excluded_values, scenario_values
-from backsweep_api.points import grid_points
 from backsweep_api.spec.axes import Axes
 from backsweep_api.spec.base import Problem
 from backsweep_api.spec.data import DataSet
@@ -20,6 +20,7 @@ __all__ = ["MOST_TRIALS", "inconsistencies"]
 
 MOST_TRIALS = 1_000_000
 MOST_NAMED = 8  # values of an axis that a sentence lists
+Spelled = dict[bytes, None]  # the distinct values of a list as canonical JSON, in their order; of a range none
 
 
 def inconsistencies(
@@ -30,7 +31,8 @@ def inconsistencies(
     yield from _strategy_problems(axes, strategy)
     if walk.train is not None and axes.lookback is not None:
         yield ("walkForward", "train"), f"found {walk.train}, but axes.lookback is given, too; write one of them"
-    yield from _sampling_problems(axes, sampling, strategy)
+    drawing = list(_sampling_problems(axes, sampling, strategy))
+    yield from drawing
     if axes.profile is None and strategy is None:
         return
     blocks = choice_blocks(axes, strategy, walk.train)
@@ -41,10 +43,9 @@ def inconsistencies(
     broken = list(_exclusion_problems(data, axes, blocks))
     yield from broken
     small = sum(block.points for block in blocks) <= MOST_TRIALS
-    if axes.exclude and not broken and small and sampling.method == "grid":
-        left = next(iter(grid_points(blocks, excluded_values(axes))), None)
-        if left is None:
-            yield ("axes", "exclude"), "leaves nothing to run; write fewer exclusions"
+    listed = sampling.method == "grid" and not drawing
+    if axes.exclude and not broken and small and listed and not count_grid_points(blocks, excluded_values(axes)):
+        yield ("axes", "exclude"), "leaves nothing to run; write fewer exclusions"
 
 
 def _data_problems(data: tuple[DataSet, ...], axes: Axes) -> Iterator[Problem]:
@@ -149,16 +150,17 @@ def _size_problems(
 def _exclusion_problems(data: tuple[DataSet, ...], axes: Axes, blocks: tuple[Block, ...]) -> Iterator[Problem]:
     """Yield exclusions that name what is not there, match nothing or take a base scenario away."""
     scenarios = scenario_values(data, axes)
+    spelled = _spelled_columns(blocks)
     for index, exclusion in enumerate(excluded_values(axes)):
         path = ("axes", "exclude", index)
-        wrong = [_unknown_value(axis, value, axes, blocks, scenarios) for axis, value in exclusion.items()]
+        wrong = [_unknown_value(axis, value, axes, spelled, scenarios) for axis, value in exclusion.items()]
         if any(wrong):
             for axis, sentence in zip(exclusion, wrong, strict=True):
                 if sentence:
                     yield (*path, *axis.split(".")), sentence
             continue
         choices = {axis: value for axis, value in exclusion.items() if axis not in SCENARIOS}
-        if not any(_matches(choices, block) for block in blocks):
+        if not any(all(value in block.get(axis, ()) for axis, value in choices.items()) for block in spelled):
             yield (
                 path,
                 "matches no point, because one of its axes changes nothing for the profiles it names; leave it out",
@@ -172,31 +174,33 @@ def _exclusion_problems(data: tuple[DataSet, ...], axes: Axes, blocks: tuple[Blo
             )
 
 
+def _spelled_columns(blocks: tuple[Block, ...]) -> list[dict[str, Spelled]]:
+    """Return the values of each block's axes as canonical JSON; what blocks share is spelled once."""
+    known: dict[int, Spelled] = {}
+    found = []
+    for block in blocks:
+        for column in block.values.values():
+            if id(column) not in known:
+                known[id(column)] = {canonical_json(item): None for item in column} if isinstance(column, tuple) else {}
+        found.append({axis: known[id(column)] for axis, column in block.values.items()})
+    return found
+
+
 def _unknown_value(
-    axis: str, value: bytes, axes: Axes, blocks: tuple[Block, ...], scenarios: dict[str, tuple[object, ...]]
+    axis: str, value: bytes, axes: Axes, blocks: list[dict[str, Spelled]], scenarios: dict[str, tuple[object, ...]]
 ) -> str | None:
     """Return a sentence if `value` is none of the axis' values."""
     if axis in SCENARIOS:
-        values = list(scenarios[axis])
+        columns = [{canonical_json(item): None for item in scenarios[axis]}]
     else:
-        columns = [block.values[axis] for block in blocks if axis in block.values]
-        if any(not isinstance(column, tuple) for column in columns):
+        columns = list({id(block[axis]): block[axis] for block in blocks if axis in block}.values())
+        if not all(columns):
             return "is drawn from a range, so no one value can be excluded; leave it out"
-        values = [item for column in columns if isinstance(column, tuple) for item in column]
         if not columns:
             return None if axis in axis_sizes(axes, None) else "is no parameter of spec.strategy; leave it out"
-    spelled = list(dict.fromkeys(canonical_json(item) for item in values))
-    if value in spelled:
+    if any(value in column for column in columns):
         return None
+    spelled = list(dict.fromkeys(item for column in columns for item in column))
     listed = ", ".join(item.decode() for item in spelled[:MOST_NAMED])
     more = f" or one of {len(spelled) - MOST_NAMED} more" if len(spelled) > MOST_NAMED else ""
     return f"found {value.decode()}, which is no value of {axis}; write one of {listed}{more}"
-
-
-def _matches(choices: dict[str, bytes], block: Block) -> bool:
-    """Return whether a point of the block has all the values."""
-    for axis, value in choices.items():
-        column = block.values.get(axis)
-        if not isinstance(column, tuple) or value not in [canonical_json(item) for item in column]:
-            return False
-    return True
