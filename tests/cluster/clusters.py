@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,15 +95,13 @@ class Cluster:
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         wait_until(lambda: any(self.all("serviceaccounts", name)), f"a service account in {name}")
 
-    def await_kinds(self) -> None:
-        """Wait until every definition of a kind is in force; `kubectl wait` fails on one that has no status yet."""
+    def await_kinds(self, *names: str) -> None:
+        """Wait until kinds are served, named as their definitions are.
 
-        def in_force(definition: Object) -> bool:
-            conditions = definition.get("status", {}).get("conditions") or ()
-            return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
-
-        found = ("get", "customresourcedefinitions", "--output=json")
-        wait_until(lambda: all(map(in_force, json.loads(self.kubectl(*found))["items"])), "the definitions of kinds")
+        `kubectl wait` would fail on a definition that has no status yet.
+        """
+        served = ("api-resources", "--output=name")
+        wait_until(lambda: set(names) <= set(self.kubectl(*served).split()), f"{', '.join(names)} to be served")
 
     def account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Write the kubeconfig of a ServiceAccount that exists: what its pods would be allowed, and no more."""
@@ -111,6 +109,15 @@ class Cluster:
         path = self.folder / f"{namespace}.{name}.kubeconfig"
         path.unlink(missing_ok=True)
         return write_kubeconfig(path, self.url, self.folder / "ca.crt", token)
+
+
+def given_cluster(folder: Path, kubeconfig: Path) -> Cluster:
+    """Return the cluster of somebody's kubeconfig, with what we write in a folder of our own."""
+    cluster = Cluster(folder, "", kubeconfig)
+    view = json.loads(cluster.kubectl("config", "view", "--minify", "--flatten", "--output=json"))
+    (found,) = (each["cluster"] for each in view["clusters"])
+    (folder / "ca.crt").write_bytes(base64.b64decode(found["certificate-authority-data"]))
+    return replace(cluster, url=found["server"])
 
 
 @dataclass

@@ -69,7 +69,7 @@ def load_images(enclosure: Enclosure, archives: Sequence[Path]) -> list[str]:
     return [line.split()[1] for line in "".join(said).splitlines() if line.startswith("unpacking ")]
 
 
-def images(enclosure: Enclosure) -> list[str]:
+def loaded_images(enclosure: Enclosure) -> list[str]:
     """List the names of the images the node has."""
     names = enclosure.run("ctr", "--namespace=k8s.io", "images", "list", "--quiet").split()
     return [name for name in names if "sha256" not in name]

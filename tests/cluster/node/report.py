@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.cluster.clusters import RefusedError
 from tests.cluster.node.enclosure import Enclosure
-from tests.cluster.node.images import images
+from tests.cluster.node.images import loaded_images
 from tests.cluster.node.node import Node, open_node
 from tests.cluster.node.storage import BUCKET, ENDPOINT
 from tests.cluster.processes import NotReadyError
@@ -27,7 +27,7 @@ def describe(folder: Path) -> tuple[list[str], bool]:
         phases = node.kubectl("get", "pods", "--all-namespaces", "--output=jsonpath={.items[*].status.phase}").split()
         running = f"{phases.count('Running')} pods of {len(phases)} run"
         lines.append(f"{'node':24} {'ready' if ready else 'not ready'}, {running}")
-        lines.append(f"{'images':24} {', '.join(images(node.enclosure))}")
+        lines.append(f"{'images':24} {', '.join(loaded_images(node.enclosure))}")
     except (NotReadyError, RefusedError) as error:
         ready = False
         lines.append(f"{'node':24} not known: {error}")
