@@ -142,6 +142,32 @@ def kuberay_access() -> list[dict[str, Any]]:
     ]
 
 
+def open_definition(kind: str, group: str, *versions: str) -> dict[str, Any]:
+    """Return a definition that takes any object of a kind, for kinds that must be there and are not what is tested."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    plural = f"{kind.lower()}s"
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": version == versions[0],
+                    "subresources": {"status": {}},
+                    "schema": {"openAPIV3Schema": schema},
+                }
+                for version in versions
+            ],
+        },
+    }
+
+
 def fake_node(name: str) -> dict[str, Any]:
     """Return a node KWOK plays; without a taint, so that pods need not know they are in a test."""
     return {

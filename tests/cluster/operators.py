@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.components import open_definition
 from tests.cluster.control_plane import ControlPlane, Object, wait_until
 from tests.cluster.processes import Process
 
@@ -29,26 +30,13 @@ OWN_RULES: Rules = {"coordination.k8s.io": {"leases": ("get", "create", "update"
 
 def sweep_definition() -> Object:
     """Return a definition that takes any spec: what is refused is not tested by it."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1alpha1", "served": True, "storage": True, "subresources": {"status": {}}}
-    names = {"kind": "BacktestSweep", "plural": "backtestsweeps", "singular": "backtestsweep", "shortNames": ["bts"]}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "backtestsweeps.backsweep.dev"},
-        "spec": {
-            "group": "backsweep.dev",
-            "scope": "Namespaced",
-            "names": names,
-            "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
+    return open_definition("BacktestSweep", "backsweep.dev", "v1alpha1")
 
 
 def install_definition(plane: ControlPlane) -> None:
     """Install the definition of sweeps, without its policy, and wait until it is served."""
     plane.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={DEFINITION}")
-    plane.await_kinds()
+    plane.await_kinds("backtestsweeps.backsweep.dev")
 
 
 def access(namespace: str, own: str) -> list[Object]:

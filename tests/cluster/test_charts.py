@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.charts.rendering import CASES, ROOT, VALUES, Helm, Object, of_kind, parsed, pod_specs, variables_of
 from tests.cluster import binaries
+from tests.cluster.components import open_definition
 from tests.cluster.control_plane import ControlPlane, RefusedError, wait_until
 from tests.cluster.operators import install_definition
 from tests.cluster.processes import Ports, Process
@@ -24,26 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MONITORING = "monitoring.coreos.com"
 SERVED = ("quant", "risk")
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-
-
-def monitoring_definition(kind: str) -> Object:
-    """Return a definition that takes any spec, so that the server knows the kind."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    plural = f"{kind.lower()}s"
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
-        "spec": {
-            "group": "monitoring.coreos.com",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural},
-            "versions": [version],
-        },
-    }
 
 
 def placed(helm: Helm, namespace: str, *arguments: str) -> list[Object]:
@@ -63,10 +47,10 @@ def places(plane: ControlPlane) -> Iterator[str]:
     own = "backsweep-system"
     for name in (own, *SERVED):
         plane.make_namespace(name, RESTRICTED)
-    definitions = [monitoring_definition(kind) for kind in ("ServiceMonitor", "PrometheusRule")]
+    definitions = [open_definition(kind, MONITORING, "v1") for kind in ("ServiceMonitor", "PrometheusRule")]
     priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "platform"}}
     plane.apply(*definitions, {**priority, "value": 1000})
-    plane.await_kinds()
+    plane.await_kinds(*(each["metadata"]["name"] for each in definitions))
     yield own
     for name in (own, *SERVED):
         plane.kubectl("delete", "namespace", name, "--wait=false")
