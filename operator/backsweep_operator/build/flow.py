@@ -14,8 +14,9 @@ from backsweep_operator.build.pods import CONTAINER_SECURITY, pod_security
 from backsweep_operator.build.raycluster import head_address
 from backsweep_operator.model import EnsureDeployment, FlowRunRequest, PodRole, Release
 
-__all__ = ["base_job_template", "deployment", "flow_run_request", "work_pool"]
+__all__ = ["FLOW_CONTAINER", "base_job_template", "deployment", "flow_run_request", "work_pool"]
 
+FLOW_CONTAINER = "prefect-job"  # the only name Prefect's worker takes
 RAY_TOKEN_KEY = "auth_token"  # the key of the Secret KubeRay makes, which has the cluster's name
 NO_SECRET = "backsweep-none"  # a name for references that are optional and lead nowhere
 TEXT = {"type": "string"}
@@ -194,7 +195,7 @@ def _pod(release: Release) -> dict[str, Any]:
         "securityContext": pod_security(release),
         "containers": [
             {
-                "name": "flow",
+                "name": FLOW_CONTAINER,
                 "image": "{{ image }}",
                 "imagePullPolicy": "{{ image_pull_policy }}",
                 "args": "{{ command }}",

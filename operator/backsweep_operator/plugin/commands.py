@@ -12,6 +12,7 @@ from typing import TextIO
 from backsweep_api.conditions import State
 from backsweep_api.errors import UserError
 from backsweep_api.names import LABEL_ATTEMPT, LABEL_ROLE, LABEL_SWEEP
+from backsweep_operator.build.flow import FLOW_CONTAINER
 from backsweep_operator.plugin.kubectl import Kubectl, Raw
 from backsweep_operator.plugin.texts import details, one_line, result, state_of, status_of, table
 
@@ -19,7 +20,7 @@ __all__ = ["build_parser", "main"]
 
 ENDED, NOT_YET, USER, INTERRUPTED = 0, 1, 2, 130
 ENDS = {State.SUCCEEDED: ENDED, State.FAILED: NOT_YET}
-CONTAINERS = {"flow": "flow", "head": "ray-head", "worker": "ray-worker"}
+CONTAINERS = {"flow": FLOW_CONTAINER, "head": "ray-head", "worker": "ray-worker"}
 MOST_LOGS = 50
 BACK = "\x1b[{}F\x1b[J"  # to the first of so many lines, and what is below it is cleared
 
