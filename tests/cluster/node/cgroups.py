@@ -17,6 +17,13 @@ def make(name: str) -> None:
         (hierarchy / name).mkdir(exist_ok=True)
 
 
+def entrances(name: str) -> list[Path]:
+    """Return the files that take the number of a process and count it, and all it will start, as the node's."""
+    groups = [hierarchy / name for hierarchy in hierarchies()]
+    # One of cpusets would first have to be told its processors; the kubelet does that for its pods.
+    return [group / "cgroup.procs" for group in groups if not (group / "cpuset.cpus").exists()]
+
+
 def present(name: str) -> list[Path]:
     """Return the node's control groups and all below them, the deepest first."""
     tops = [hierarchy / name for hierarchy in hierarchies()]

@@ -6,7 +6,9 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from tests.cluster.node import cgroups
 from tests.cluster.node.enclosure import Identity
+from tests.cluster.node.places import node_name
 from tests.cluster.processes import NotReadyError, Program
 
 if TYPE_CHECKING:
@@ -14,8 +16,13 @@ if TYPE_CHECKING:
 
     from tests.cluster.node.enclosure import Enclosure
 
-# Says its number once it has a session of its own, and becomes the program.
-BECOME = 'log=$1; shift; echo $$; exec "$@" >>"$log" 2>&1'
+# Is counted as the node's, says its number, and becomes the program.
+BECOME = """
+log=$1 entrances=$2; shift 2
+for each in $entrances; do echo 0 >"$each" || exit; done
+echo $$
+exec "$@" >>"$log" 2>&1
+"""
 SECONDS_TO_END = 30.0
 
 
@@ -40,7 +47,8 @@ class Daemon(Program):
 
     def start(self) -> None:
         assert not self.alive(), f"{self.name} runs already"
-        become = ("setsid", "--fork", "sh", "-c", BECOME, self.name, str(self.log))
+        entrances = " ".join(map(str, cgroups.entrances(node_name(self._enclosure.folder))))
+        become = ("setsid", "--fork", "sh", "-c", BECOME, self.name, str(self.log), entrances)
         pid = int(self._enclosure.run(*become, *self._command, environment=self._environment))
         started = Identity.of(pid, self._enclosure.processes)
         (started or Identity(pid, 0)).write(self._record)  # one that ended at once is found to be gone
