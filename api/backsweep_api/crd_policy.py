@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from backsweep_api.crd_fields import field_problems
+from backsweep_api.crd_fields import all_of, field_problems
 from backsweep_api.crd_unions import VARIABLES
-from backsweep_api.crd_values import quoted
+from backsweep_api.crd_values import ON_ONE_LINE, listed, quoted
+from backsweep_api.engines import NATIVE, PEERS
+from backsweep_api.nearest import one_of
+from backsweep_api.not_built import NOT_BUILT, UNBUILT
 from backsweep_api.spec.document import API_VERSION, Spec
 
 __all__ = ["POLICY", "policy_documents"]
@@ -49,8 +52,7 @@ def policy_documents() -> list[dict[str, Any]]:
             "validations": [
                 {
                     "expression": "variables.problems == ''",
-                    "messageExpression": f"variables.problems.size() > {LONGEST_MESSAGE} ? "
-                    f"variables.problems.substring(0, {LONGEST_MESSAGE}) + ' ...' : variables.problems",
+                    "messageExpression": _message("variables.problems"),
                     "message": "the document is not right; `backsweep validate` says where",
                 }
             ],
@@ -65,10 +67,17 @@ def policy_documents() -> list[dict[str, Any]]:
     return [policy, binding]
 
 
+def _message(problems: str) -> str:
+    """Return the CEL of what the API server passes on: of bounded length, and on one line."""
+    cut = f"{problems}.substring(0, {LONGEST_MESSAGE}) + ' ...'"
+    return f"({problems}.size() > {LONGEST_MESSAGE} ? {cut} : {problems}){ON_ONE_LINE}"
+
+
 def _variables() -> dict[str, str]:
     """Return the policy's variables: what the sections hold, then the problems of each, then all of them."""
     fields = {f"fields_{name}": field_problems(name) for name in SECTIONS}
-    found = {"unknown_sections": _unknown_sections(), **{name: text for name, text in fields.items() if text}}
+    own = {"unknown_sections": _unknown_sections(), "not_built": _not_built()}
+    found = {**own, **{name: text for name, text in fields.items() if text}}
     told = [name for name in VARIABLES if name.endswith("_problems")]
     everything = ", ".join(f"string(variables.{name})" for name in (*found, *told))
     return {
@@ -82,3 +91,17 @@ def _variables() -> dict[str, str]:
 def _unknown_sections() -> str:
     """Return the CEL that names fields of spec nobody knows."""
     return field_problems("", only_own=True) or quoted("")
+
+
+def _not_built() -> str:
+    """Return the CEL that refuses what this release does not do."""
+    sections = [
+        f"(has(object.spec.{name}) ? {quoted(f'spec.{name}: {NOT_BUILT}: {instead}')} : '')"
+        for name, instead in ((Spec.model_fields[path[0]].alias or path[0], told) for path, told in UNBUILT.items())
+    ]
+    engines = "object.spec.axes.engine"
+    built = [NATIVE, *PEERS]
+    told = f"'spec.axes.engine[' + string(i) + ']: ' + {engines}[i] + {quoted(f' {NOT_BUILT}; write {one_of(built)}')}"
+    unbuilt = f"variables.indices.filter(i, i < {engines}.size() && !({engines}[i] in {listed(built)}))"
+    there = "has(object.spec.axes) && has(object.spec.axes.engine)"
+    return all_of([*sections, f"({there} ? {unbuilt}.map(i, {told}).join('; ') : '')"])

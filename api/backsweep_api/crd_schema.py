@@ -127,7 +127,8 @@ def _value(annotation: Any, metadata: list[Any], place: Place) -> Schema:
     members, below = unwrapped(annotation)
     origin = typing.get_origin(members[0])
     if any(isinstance(item, BeforeValidator) for item in metadata):  # one mapping, or a list of them
-        return _alternatives(_list(members[0], metadata, replace(place, visible=False)), members, place)
+        listed = _list(members[0], metadata, replace(place, visible=False))
+        return _alternatives(listed, members, replace(place, times=place.times * listed["maxItems"]))
     if len(members) > 1 and model_of(annotation) is not None:
         return _alternatives(_list(members[0], below, replace(place, visible=False)), members, place)
     if origin is tuple:

@@ -8,10 +8,11 @@ from typing import Any, get_args
 from backsweep_api.crd_data import DATA_VARIABLES
 from backsweep_api.crd_fields import all_of
 from backsweep_api.crd_points import POINT_VARIABLES
-from backsweep_api.crd_values import listed, quoted
+from backsweep_api.crd_values import listed, quoted, refusal
 from backsweep_api.fields import fields_of
 from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Named
+from backsweep_api.spec.checks import OneOf
 from backsweep_api.spec.constraints import EVERYONE, Universe
 from backsweep_api.spec.names import LabelText
 from backsweep_api.spec.profiles import (
@@ -31,9 +32,10 @@ __all__ = ["VARIABLES"]
 
 MOST_COMPARED = 100  # values of an axis that are compared with each other
 JOINED = ".filter(text, text != '').join('; ')"
+NUMBER_OF = "string(row.value.size()) + (row.value.size() == 1 ? ' value' : ' values')"
 FOUND = (
-    "(type(row.value) == string ? '\"' + row.value + '\"' : type(row.value) == map ? 'a mapping' : "
-    "type(row.value) == list ? 'a list' : row.value == null ? 'null' : string(row.value))"
+    "(type(row.value) != list ? (row.value == null ? 'null' : string(row.value)) : "
+    f"row.value.size() == 0 ? 'an empty list' : 'a list of ' + {NUMBER_OF})"
 )
 AXES = "object.spec.axes"
 
@@ -69,8 +71,7 @@ def _named(axis: str, model: type[Named], words: tuple[str, ...], defaults: Para
     """Return the CEL of what is wrong with the names of an axis and the parameters they do not take."""
     aliases = [alias for alias, _ in ERC] if axis == "profile" else []
     right = one_of(words)
-    instead = quoted(f'"; write {right}')
-    unknown = f"string(row.at) + ': found \"' + row.value + {instead}"
+    unknown = f"string(row.at) + ': ' + {refusal(OneOf(words=words), 'row.value')}"
     return _each_row(
         axis,
         [
@@ -87,14 +88,22 @@ def _foreign(model: type[Named], defaults: Parameters) -> str:
     takes = {name: list(values) for name, values in defaults.items()}
     says = {name: f"takes {one_of(values)}" for name, values in takes.items()}
     owners = {key: one_of(name for name, values in takes.items() if key in values) for key in parameters}
-    shown = "(type(row.value[key]) == string ? '\"' + row.value[key] + '\"' : string(row.value[key]))"
-    told = f"string(row.at) + '.' + key + ': found ' + {shown} + ', but ' + row.name + ' ' + "
+    value, name = _meant("row.value[key]"), _meant("row.name")
+    shown = f"(type(row.value[key]) == string ? '\"' + string({value}) + '\"' : string(row.value[key]))"
+    told = f"string(row.at) + '.' + key + ': found ' + {shown} + ', but ' + {name} + ' ' + "
     told += (
         f"(row.name in {_map(says)} ? {_map(says)}[row.name] : 'takes no parameters') + '; ' + key + ' belongs to ' + "
     )
     told += f"{_map(owners)}[key]"
     foreign = f"key in {listed(parameters)} && !(row.name in {_map(takes)} && key in {_map(takes)}[row.name])"
     return f"row.value.filter(key, row.value[key] != null && {foreign}).map(key, {told}).join('; ')"
+
+
+def _meant(name: str) -> str:
+    """Return the CEL of the name that a name or its alias means."""
+    for alias, means in ERC:
+        name = f"({name} == {quoted(alias)} ? {quoted(means)} : {name})"
+    return name
 
 
 def _map(values: Mapping[str, Any]) -> str:
@@ -142,9 +151,7 @@ def _literal(value: Any) -> str:
 def _keys(model: type[Named], axis: str, defaults: Parameters) -> str:
     """Return the CEL that spells an axis' values one way: the name, then every parameter with its default."""
     parameters = [f"({_own(name, defaults)})" for name in fields_of(model) if name != "name"]
-    name = "row.name"
-    for alias, means in ERC if axis == "profile" else ():
-        name = f"({name} == {quoted(alias)} ? {quoted(means)} : {name})"
+    name = _meant("row.name") if axis == "profile" else "row.name"
     return f"variables.{axis}_rows.map(row, [dyn({name}), {', '.join(parameters)}])"
 
 

@@ -10,8 +10,9 @@ import json
 
 from backsweep_api.spec.checks import Check, Day, Money, Number, OneOf, RowsOrDay, Text, Whole
 
-__all__ = ["DAY", "good", "listed", "quoted", "refusal", "shown"]
+__all__ = ["DAY", "ON_ONE_LINE", "good", "listed", "quoted", "refusal", "shown"]
 
+ON_ONE_LINE = ".replace('\\n', '\\\\n')"  # the API server passes over a message of several lines
 LONGEST_SHOWN = 58  # a longer text is cut as `spec.checks.found` cuts it
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 MONEY = r"^[0-9]{1,12}([.][0-9]{1,12})?$"
@@ -52,11 +53,11 @@ def good(check: Check, value: str) -> str | None:
 def shown(check: Check, value: str) -> str:
     """Return the CEL text that shows a wrong `value` of the type that `check` wants."""
     text = f"'\"' + {value} + '\"'"
-    if isinstance(check, Text) and check.longest > LONGEST_SHOWN:
+    if isinstance(check, OneOf) or (isinstance(check, Text) and check.longest > LONGEST_SHOWN):
         cut = f"'\"' + {value}.substring(0, {LONGEST_SHOWN - 3}) + '...\"'"
         text = f"({value}.size() > {LONGEST_SHOWN} ? {cut} : {text})"
     if isinstance(check, Text | Money | Day | OneOf):
-        return text
+        return f"{text}{ON_ONE_LINE}" if text.startswith("(") else f"({text}){ON_ONE_LINE}"
     if isinstance(check, RowsOrDay):
         return f"(type({value}) == string ? {text} : string({value}))"
     # dyn: the cost of a number as text is unbounded to CEL, of anything as text it is not.

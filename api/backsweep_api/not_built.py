@@ -11,7 +11,7 @@ from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model
 from backsweep_api.spec.document import BacktestSweep, Spec
 
-__all__ = ["Target", "refuse_unbuilt", "table_uris", "unbuilt_problems"]
+__all__ = ["NOT_BUILT", "UNBUILT", "Target", "refuse_unbuilt", "table_uris", "unbuilt_problems"]
 
 Target = Literal["local", "cluster"]  # where a document is run: by a person's command, or by the operator
 

@@ -33,9 +33,10 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, value: Any) -> Any:
-        """Read a null field as one that is not given, as the API server does."""
+        """Read a null field as one that is not given, as the API server does; one nobody knows stays, to be refused."""
         if isinstance(value, dict) and not cls.KEEPS_NULLS:
-            return {key: item for key, item in value.items() if item is not None}
+            known = {field.alias or name for name, field in cls.model_fields.items()}
+            return {key: item for key, item in value.items() if item is not None or key not in known}
         return value
 
     def rules(self) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from backsweep_api.spec.base import Model, Named, Problem
-from backsweep_api.spec.checks import Number
+from backsweep_api.spec.checks import Number, found
 from backsweep_api.spec.names import LabelText, Symbol, Weight
 
 __all__ = ["BetaLimit", "ConstraintSet", "GroupCap", "Universe"]
@@ -38,7 +38,7 @@ class GroupCap(Model):
         if self.min is None and self.max is None:
             yield (), f"found neither min nor max for the group {self.name}; write at least one"
         if self.min is not None and self.max is not None and self.min > self.max:
-            yield ("min",), f"found {self.min}, above max {self.max}; write min no larger than max"
+            yield ("min",), f"found {found(self.min)}, above max {found(self.max)}; write min no larger than max"
         if len(set(self.assets)) < len(self.assets):
             yield ("assets",), "found a symbol twice; write each once"
 
@@ -71,20 +71,16 @@ class ConstraintSet(Model):
     @override
     def rules(self) -> Iterator[Problem]:
         if self.min_weight > self.max_weight:
-            yield (
-                ("minWeight",),
-                f"found {self.min_weight:g}, above maxWeight {self.max_weight:g}; write no more than maxWeight",
-            )
+            told = f"found {found(self.min_weight)}, above maxWeight {found(self.max_weight)}"
+            yield ("minWeight",), f"{told}; write no more than maxWeight"
         if self.min_weight >= 0 and self.net <= 0:
             yield (
                 ("net",),
-                f"found {self.net:g}, which weights of 0 or more cannot sum to; write minWeight below 0, too",
+                f"found {found(self.net)}, which weights of 0 or more cannot sum to; write minWeight below 0, too",
             )
         if self.gross is not None and self.gross < abs(self.net):
-            yield (
-                ("gross",),
-                f"found {self.gross:g}, less than the net of {self.net:g}; write at least {abs(self.net):g}",
-            )
+            told = f"found {found(self.gross)}, less than the net of {found(self.net)}"
+            yield ("gross",), f"{told}; write at least {found(abs(self.net))}"
         if self.net == 0 and self.gross is None:
             yield ("gross",), "is missing; a net of 0 says nothing about size, so write the sum of absolute weights"
         if self.beta is not None and self.gross is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag
 
 from backsweep_api.spec.base import Model, Problem
-from backsweep_api.spec.checks import Flag, Number, Scalar
+from backsweep_api.spec.checks import Flag, Number, Scalar, found
 from backsweep_api.spec.names import Rows
 
 __all__ = ["LookbackAxis", "ParameterAxis", "Range", "RowRange"]
@@ -28,11 +28,12 @@ class _Span(Model):
 
     def rules(self) -> Iterator[Problem]:
         if self.low >= self.high:
-            yield ("low",), f"found {self.low:g}, not below high {self.high:g}; write less than high"
+            yield ("low",), f"found {found(self.low)}, not below high {found(self.high)}; write less than high"
         if self.log and self.low <= 0:
-            yield ("low",), f"found {self.low:g} with log: true; write a number above 0"
+            yield ("low",), f"found {found(self.low)} with log: true; write a number above 0"
         if self.step is not None and self.step > self.high - self.low > 0:
-            yield ("step",), f"found {self.step:g}, more than the range; write at most {self.high - self.low:g}"
+            span = found(self.high - self.low)
+            yield ("step",), f"found {found(self.step)}, more than the range; write at most {span}"
 
     @property
     def count(self) -> int | None:
