@@ -20,7 +20,9 @@ from tests.unit.operator_views import (
     kinds,
     run_of,
     running,
+    snapshot,
     stop_of,
+    sweep_of,
     written,
 )
 
@@ -141,7 +143,10 @@ STOPS: dict[str, tuple[Callable[[], Snapshot], Next, StopReason]] = {
         StopReason.SENT_BACK,
     ),
     "a start that takes too long": (
-        lambda: running(run=run_of(BASE, started_at=int(NOW) - 1_801, flow_run_id="flow-id")),
+        lambda: running(
+            run=run_of(BASE, started_at=int(NOW) - 1_801, flow_run_id="flow-id"),
+            clusters=(cluster(ACTIVE, ready=False),),
+        ),
         Next.RETRY,
         StopReason.START_OVERDUE,
     ),
@@ -194,6 +199,19 @@ def test_being_sent_back_to_a_queue_is_not_counted_and_never_too_often() -> None
     assert stop_of(decision) == (Next.RETRY, StopReason.SENT_BACK)
     assert run is not None
     assert run.failures == 3
+
+
+def test_at_the_moment_of_its_admission_a_cluster_that_waited_for_long_has_all_its_time() -> None:
+    spec = {**BASE, "cluster": {"queueName": "q"}, "activeDeadlineSeconds": 60}
+    long_ago = int(NOW) - 5_000
+    run = run_of(spec, started_at=long_ago, run_started_at=long_ago)
+    admitted = cluster(run, ready=False, delete_after=long_ago + 60 + RELEASE.deadlines.overrun)
+    decision = decide(snapshot(sweep_of(spec, run=run), clusters=(admitted,)), NOW)
+    (extend,) = [action for action in decision.actions if isinstance(action, ExtendCluster)]
+    assert extend.delete_after == int(NOW) + 60 + RELEASE.deadlines.overrun
+    found = written(decision).run
+    assert found is not None
+    assert (found.stop, found.admitted_at) == (None, int(NOW))
 
 
 def test_changes_that_are_not_of_the_question_start_and_stop_nothing() -> None:

@@ -34,7 +34,11 @@ WORTH_EXTENDING_SECONDS = 120
 
 
 def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
-    """Persist a stop before anything is taken away; without one, make what is missing and write progress."""
+    """Persist a stop before anything is taken away; without one, make what is missing and write progress.
+
+    What is seen for the first time counts already: a cluster that Kueue has just admitted has all its time before it.
+    """
+    run = _milestones(situation, run, now)
     found = reason_to_stop(situation, run, now)
     if found is not None:
         stop, premises = found
@@ -43,9 +47,8 @@ def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
     document = situation.document
     if document is None or situation.attempt is None:
         raise InvariantError("an attempt without a document should have been stopped")
-    seen = _milestones(situation, run, now)
     actions = [*remove_strays(situation), *_launch(situation, document, run, now)]
-    actions += write_status(situation, seen, _told(situation, seen), now)
+    actions += write_status(situation, run, _told(situation, run), now)
     return Decision(tuple(actions), situation.release.poll_seconds)
 
 
