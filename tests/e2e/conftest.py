@@ -45,7 +45,8 @@ def node(real: Cluster) -> Node:
 @pytest.fixture(scope="session")
 def busybox() -> str:
     """Name an image with busybox that the cluster has or can pull."""
-    return "busybox:1.37" if os.environ.get(GIVEN) else BUSYBOX_IMAGE
+    there = os.environ.get("BACKSWEEP_TEST_BUSYBOX_IMAGE", "busybox:1.37")
+    return there if os.environ.get(GIVEN) else BUSYBOX_IMAGE
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,9 @@ def image(real: Cluster) -> Callable[[str], str]:
     @cache
     def reference(name: str) -> str:
         if not isinstance(real, Node):
-            return os.environ[f"BACKSWEEP_TEST_{name.upper()}_IMAGE"]
+            variable = f"BACKSWEEP_TEST_{name.upper()}_IMAGE"
+            assert variable in os.environ, f"{variable} must name an image that the cluster of {GIVEN} has"
+            return os.environ[variable]
         built = images.build(name)
         if built.reference not in loaded_images(real.enclosure):
             load_images(real.enclosure, [built.archive])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.cluster.clusters import wait_until
+import pytest
+from tests.cluster.clusters import RefusedError, wait_until
 from tests.cluster.rayclusters import ray_cluster
 from tests.e2e.pods import phase, pod, run_pod
 
@@ -58,6 +59,8 @@ def test_a_ray_cluster_with_a_token_becomes_ready_and_computes_for_who_has_it(
     script = "import ray; ray.init(address='auto'); print(ray.get(ray.remote(lambda: 6 * 7).remote()))"
     ask = ("exec", head["metadata"]["name"], f"--namespace={namespace}", "--container=ray-head", "--")
     assert real.kubectl(*ask, "python", "-c", script).split()[-1] == "42"
+    with pytest.raises(RefusedError, match="oken"):
+        real.kubectl(*ask, "env", "--unset=RAY_AUTH_TOKEN", "python", "-c", script)
 
 
 def state(cluster: Cluster, name: str, namespace: str) -> str:
