@@ -11,9 +11,11 @@ from backsweep_api.errors import SpecError
 from backsweep_api.problems import sentences
 from backsweep_api.spec.checks import found
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
-from backsweep_api.tree import read_tree
+from backsweep_api.tree import DEEPEST, is_too_deep, read_tree
 
-__all__ = ["document_from_tree", "read_document", "read_document_tree"]
+__all__ = ["TOO_DEEP", "document_from_tree", "read_document", "read_document_tree"]
+
+TOO_DEEP = f"the document: is nested more than {DEEPEST} levels deep; write fewer levels"
 
 
 def read_document(text: str) -> BacktestSweep:
@@ -60,6 +62,8 @@ def document_from_tree(tree: Mapping[str, Any]) -> BacktestSweep:
     SpecError
         With one sentence for each problem.
     """
+    if is_too_deep(tree):
+        raise SpecError(TOO_DEEP)
     plain = _plain(tree)
     try:
         return BacktestSweep.model_validate(plain)

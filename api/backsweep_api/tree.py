@@ -12,7 +12,7 @@ import yaml
 from backsweep_api.errors import SpecError
 from backsweep_api.scalars import PREFIX, resolve_plain, resolve_tagged
 
-__all__ = ["read_tree", "read_value"]
+__all__ = ["DEEPEST", "is_too_deep", "read_tree", "read_value"]
 
 LARGEST_CHARACTERS = 1_000_000  # what Kubernetes stores of one object is about as much
 LARGEST_NODES = 200_000  # counts what aliases repeat
@@ -34,8 +34,8 @@ def read_tree(text: str) -> list[Any]:
     if text.lstrip().startswith("{"):
         try:
             value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse)
-            _check_depth(value, DEEPEST)
-            return [value]
+            if not is_too_deep(value):
+                return [value]
         except (ValueError, RecursionError):
             pass  # YAML reads it too, or says on which line it does not
     return _Composer(text).documents()
@@ -61,13 +61,13 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check_depth(value: Any, levels: int) -> None:
-    """Refuse JSON that is nested deeper than YAML may be."""
+def is_too_deep(value: Any, levels: int = DEEPEST) -> bool:
+    """Whether plain values are nested deeper than a document may be: many functions that read them call themselves."""
     if levels < 0:
-        raise ValueError("nested")
+        return True
     if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, levels - 1)
+        return any(is_too_deep(item, levels - 1) for item in (value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def _refuse(constant: str) -> Any:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from backsweep_api.documents import document_from_tree
+from backsweep_api.documents import TOO_DEEP, document_from_tree
 from backsweep_api.errors import SpecError
 from backsweep_api.identity import spec_digest
 from backsweep_api.names import ANNOTATION_DELETE_AFTER, LABEL_ROLE, AttemptName
 from backsweep_api.quantities import GIB, read_quantity
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.status import SweepStatus, instant_of
+from backsweep_api.tree import is_too_deep
 from backsweep_api.trials import most_trials
 from backsweep_api.validation import cluster_problems
 from backsweep_operator.model import (
@@ -61,7 +62,8 @@ def sweep_view(raw: Raw) -> SweepView:
     meta = raw["metadata"]
     kept = {key: meta[key] for key in ("name", "namespace", "labels") if key in meta}
     tree = {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": kept, "spec": raw.get("spec", {})}
-    reading = _read(json.dumps(tree, sort_keys=True))
+    deep = is_too_deep(tree)  # what is, json cannot write either
+    reading = Reading(None, (TOO_DEEP,), "", 0) if deep else _read(json.dumps(tree, sort_keys=True))
     try:
         status = SweepStatus.model_validate(raw.get("status") or {})
     except ValidationError:

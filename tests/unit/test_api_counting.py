@@ -1,4 +1,4 @@
-"""Whatever a document asks for, it is read and counted at once: each of these took from seconds to years."""
+"""Whatever a document asks for, it is read and counted at once: each of these took seconds to years, or crashed."""
 
 from __future__ import annotations
 
@@ -68,3 +68,13 @@ def test_the_most_there_can_be_is_all_of_a_grid_and_no_fewer_than_are_drawn(meth
     made = len(list(distinct_trials(document)))
     assert count_trials(document) == made
     assert most_trials(document) == made if method == "grid" else most_trials(document) >= made
+
+
+@pytest.mark.parametrize("levels", [41, 900, 5_000])
+@pytest.mark.parametrize("place", ["data", "x"])
+def test_what_is_nested_too_deep_for_any_reader_is_not_accepted_and_no_crash(place: str, levels: int) -> None:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    view = sweep_view(tree(**{"axes": {"profile": ["hrp"]}, place: value}))
+    assert view.problems == ("the document: is nested more than 40 levels deep; write fewer levels",)
