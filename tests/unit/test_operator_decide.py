@@ -16,6 +16,7 @@ from tests.unit.operator_views import (
     attempt_of,
     cluster,
     flow,
+    flow_pod,
     job,
     kinds,
     policy,
@@ -51,6 +52,7 @@ from backsweep_operator.model import (
     Gone,
     Kind,
     NothingRuns,
+    Outcome,
     PatchStatus,
     Progress,
 )
@@ -137,6 +139,29 @@ def test_a_stopping_attempt_is_cancelled_first_then_its_job_and_cluster_go() -> 
     assert written(finished).run == run.model_copy(update={"phase": Phase.STOPPED})
     (patch,) = [action for action in finished.actions if isinstance(action, PatchStatus)]
     assert patch.premises == (NothingRuns("n", "u", attempt_of(run), False),)
+
+
+@pytest.mark.parametrize("age", [5, 61])
+def test_a_job_whose_flow_has_reported_is_given_time_to_finish_and_then_stays_for_its_log(age: int) -> None:
+    run = stopping(Next.SUCCEED, age)
+    seen = snapshot(
+        sweep_of(BASE, run=run),
+        clusters=(cluster(run),),
+        jobs=(job(run),),
+        pods=(flow_pod(run, Outcome.SUCCEEDED),),
+        flow_runs=(flow(run, FlowState.COMPLETED),),
+    )
+    deleted = [a.reference.kind for a in decide(seen, NOW).actions if isinstance(a, DeleteChild)]
+    assert deleted == ([Kind.CLUSTER] if age < 60 else [Kind.JOB, Kind.CLUSTER])
+    finished = replace(seen, clusters=(), jobs=(job(run, complete=True),))
+    assert written(decide(finished, NOW)).state is State.SUCCEEDED
+
+
+def test_what_the_flow_last_reported_is_not_overwritten_by_its_progress_when_its_pod_is_gone() -> None:
+    run = stopping(Next.SUCCEED)
+    told = flow(run, FlowState.COMPLETED, progress=Progress(TrialCounts(total=4, done=1), None))
+    sweep = sweep_of(BASE, run=run, trials=TrialCounts(total=4, done=4))
+    assert written(decide(snapshot(sweep, flow_runs=(told,)), NOW)).trials == TrialCounts(total=4, done=4)
 
 
 def test_when_prefect_is_away_nothing_goes_on_costing_for_that() -> None:

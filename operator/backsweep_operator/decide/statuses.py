@@ -157,11 +157,15 @@ def _cluster_ready(situation: Situation, run: Run | None) -> tuple[bool, str]:
 
 
 def _trials(situation: Situation) -> TrialCounts | None:
-    """Return the newest counts: of the report, of the flow's progress, or of the plan."""
-    report, flow_run = situation.report, situation.flow_run
+    """Return the newest counts: of the report, of the flow's progress, or of the plan.
+
+    Of an attempt that was stopped what was written then stays: its progress is older than its report, whose pod may be
+    gone by now.
+    """
+    report, flow_run, run = situation.report, situation.flow_run, situation.run
     if report is not None and report.trials is not None:
         return report.trials
-    if flow_run is not None and flow_run.progress is not None:
+    if flow_run is not None and flow_run.progress is not None and (run is None or run.stop is None):
         return flow_run.progress.trials
     before = situation.status.trials
     if situation.document is None or (before is not None and not situation.changed):

@@ -19,6 +19,7 @@ from backsweep_operator.model import (
     FlowRunRequest,
     Instant,
     JobView,
+    Kind,
     NothingRuns,
 )
 
@@ -48,7 +49,8 @@ def decide_stopping(situation: Situation, run: Run, now: Instant) -> Decision:
         return Decision(tuple(write_status(situation, finish(run), rest_of(stop), now, (nothing,))), 0)
     actions: list[Action] = []
     if closed:
-        actions += remove_leftovers(situation, keep_finished_jobs=keep)
+        gone = remove_leftovers(situation, keep_finished_jobs=keep)
+        actions += [action for action in gone if not (keep and _finishes(situation, stop, now) and _is_job(action))]
     else:
         if now >= stop.time + situation.release.deadlines.cancel:  # Prefect is away: nothing may go on costing for that
             gone = remove_leftovers(situation, keep_finished_jobs=keep)
@@ -84,9 +86,18 @@ def _close(situation: Situation, stop: Stop, now: Instant) -> list[Action]:
         pool = release.work_pool if document is None else work_pool(document, release)
         never = CreateFlowRun(FlowRunRequest(attempt, pool, {}, {}), situation.guard(), cancelled=True)
         return [deployment(pool, release), never]
-    if situation.report is not None and now < stop.time + situation.release.deadlines.report:
+    if _finishes(situation, stop, now):
         return []
     return [CancelFlowRun(attempt, flow_run.id, situation.guard())]
+
+
+def _finishes(situation: Situation, stop: Stop, now: Instant) -> bool:
+    """Whether a flow that has reported is still given time: to tell Prefect, and its Job to be seen as finished."""
+    return situation.report is not None and now < stop.time + situation.release.deadlines.report
+
+
+def _is_job(action: Action) -> bool:
+    return isinstance(action, DeleteChild) and action.reference.kind is Kind.JOB
 
 
 def _left(situation: Situation, keep_finished_jobs: bool) -> list[str]:
