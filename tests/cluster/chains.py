@@ -56,9 +56,10 @@ class Chain:
 
         def holds() -> bool:
             status = self.status(name)
-            if self.state(name) != state or attempt not in (0, status["run"]["attempt"]):
+            said = reason_of(status, ConditionType.COMPLETE)
+            if said != state or (attempt and status["run"]["attempt"] != attempt):
                 return False
-            assert not reason or self.condition(name, ConditionType(state))["reason"] == reason, status
+            assert not reason or reason_of(status, ConditionType(state)) == reason, status
             return True
 
         self.until(holds, f"{name} to be {state}", seconds)
@@ -68,12 +69,12 @@ class Chain:
         return found
 
     def state(self, name: str) -> str:
-        return str(self.condition(name, ConditionType.COMPLETE).get("reason", ""))
+        return reason_of(self.status(name), ConditionType.COMPLETE)
 
-    def condition(self, name: str, kind: ConditionType) -> Object:
-        """Return a condition; an empty one if the sweep has none."""
-        conditions = self.status(name).get("conditions", ())
-        return next((each for each in conditions if each["type"] == kind), {})
+    def failure(self, name: str) -> str:
+        """Return the sentence by which a sweep says why it failed."""
+        (found,) = [each for each in self.status(name)["conditions"] if each["type"] == ConditionType.FAILED]
+        return str(found["message"])
 
     def made(self, name: str, kinds: str = MADE) -> list[Object]:
         """Return what is there of a sweep."""
@@ -87,6 +88,11 @@ class Chain:
 
     def states_in_prefect(self, name: str) -> list[str]:
         return [run["state_type"] for run in self.flow_runs(name)]
+
+
+def reason_of(status: Object, kind: ConditionType) -> str:
+    """Return the reason of a condition; none where it is not there yet."""
+    return next((str(each["reason"]) for each in status.get("conditions", ()) if each["type"] == kind), "")
 
 
 def connections(prefect: PrefectServer) -> dict[str, str]:
