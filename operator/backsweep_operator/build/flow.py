@@ -199,6 +199,8 @@ def _pod(release: Release) -> dict[str, Any]:
                 "image": "{{ image }}",
                 "imagePullPolicy": "{{ image_pull_policy }}",
                 "args": "{{ command }}",
+                # Made empty by whoever starts it. Prefect copies the folder it is started in: the whole root, else.
+                "workingDir": "/tmp/flow",
                 "env": variables,
                 "resources": {"requests": dict(size), "limits": size},
                 "securityContext": CONTAINER_SECURITY,
