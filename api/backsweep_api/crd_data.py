@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backsweep_api.crd_fields import all_of
-from backsweep_api.crd_values import quoted
-from backsweep_api.fields import fields_of
-from backsweep_api.spec.data import DataSet
+from backsweep_api.crd_values import shown
+from backsweep_api.spec.checks import OneOf
 
 __all__ = ["DATA_VARIABLES"]
 
@@ -22,11 +21,9 @@ LABEL = (
 
 def _kinds() -> str:
     """Return the CEL that refuses what is no mapping."""
-    names = list(fields_of(DataSet))
-    mapping = quoted(f"; write a mapping ({', '.join(names[:5])}, ...)")
-    word = f"'\"' + {ENTRY} + '\"; write a mapping, such as {{name: sp500-20}}'"
-    other = f"(type({ENTRY}) == list ? 'a list' : {ENTRY} == null ? 'null' : string({ENTRY})) + {mapping}"
-    told = f"string(entry.at) + ': found ' + (type({ENTRY}) == string ? {word} : {other})"
+    word = f"type({ENTRY}) == string ? {shown(OneOf(), ENTRY)} : {ENTRY} == null ? 'null' : string({ENTRY})"
+    other = f"(type({ENTRY}) == list ? 'a list' : {word})"
+    told = f"string(entry.at) + ': found ' + {other} + '; write a mapping, such as {{name: sp500-20}}'"
     wrong = f"variables.data.filter(entry, type({ENTRY}) != map).map(entry, {told}).join('; ')"
     none = "'spec.data: found an empty list; write at least one value'"
     empty = f"(type({DATA}) == list && {DATA}.size() == 0 ? {none} : '')"

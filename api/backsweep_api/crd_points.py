@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backsweep_api.crd_fields import all_of
-from backsweep_api.crd_values import quoted
-from backsweep_api.spec.checks import Scalar
+from backsweep_api.crd_values import quoted, shown
+from backsweep_api.spec.checks import LARGEST_SCALAR, Scalar
 
 __all__ = ["POINT_VARIABLES"]
 
@@ -49,11 +49,13 @@ def _kinds() -> str:
 def _scalars() -> str:
     """Return the CEL that refuses a parameter's values that are no single values, and those given twice."""
     value = "column.value[i]"
-    shown = f"(type({value}) == map ? 'a mapping' : type({value}) == list ? 'a list' : {value} == null ? 'null' : "
-    shown += f"string({value}))"
+    found = f"(type({value}) == map ? 'a mapping' : type({value}) == list ? 'a list' : {value} == null ? 'null' : "
+    found += f"{shown(Scalar(), value)})"
     at = "string(column.at) + '[' + string(i) + ']"
-    wrong = f"{at}: found ' + {shown} + {quoted(f'; write {Scalar().right}')}"
-    single = f"type({value}) in [dyn(string), dyn(int), dyn(double), dyn(bool)]"
+    wrong = f"{at}: found ' + {found} + {quoted(f'; write {Scalar().right}')}"
+    number = f"double({value}) <= {LARGEST_SCALAR} && double({value}) >= -{LARGEST_SCALAR}"
+    single = f"(type({value}) == string ? {value}.size() <= {Scalar().longest} : type({value}) in [dyn(int), "
+    single += f"dyn(double)] ? {number} : type({value}) == bool)"
     first = f"column.value.indexOf({value})"
     again = f"{at}: is the same as ' + string(column.short) + '[' + string({first}) + ']; write each value once'"
     told = f"{single} ? ({first} < i && i < 100 ? {again} : '') : {wrong}"

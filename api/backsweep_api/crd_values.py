@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from backsweep_api.spec.checks import Check, Day, Money, Number, OneOf, RowsOrDay, Text, Whole
+from backsweep_api.spec.checks import Check, Day, Money, Number, OneOf, RowsOrDay, Scalar, Text, Whole
 
 __all__ = ["DAY", "ON_ONE_LINE", "good", "listed", "quoted", "refusal", "shown"]
 
@@ -53,12 +53,12 @@ def good(check: Check, value: str) -> str | None:
 def shown(check: Check, value: str) -> str:
     """Return the CEL text that shows a wrong `value` of the type that `check` wants."""
     text = f"'\"' + {value} + '\"'"
-    if isinstance(check, OneOf) or (isinstance(check, Text) and check.longest > LONGEST_SHOWN):
+    if isinstance(check, OneOf | RowsOrDay | Scalar) or (isinstance(check, Text) and check.longest > LONGEST_SHOWN):
         cut = f"'\"' + {value}.substring(0, {LONGEST_SHOWN - 3}) + '...\"'"
         text = f"({value}.size() > {LONGEST_SHOWN} ? {cut} : {text})"
     if isinstance(check, Text | Money | Day | OneOf):
         return f"{text}{ON_ONE_LINE}" if text.startswith("(") else f"({text}){ON_ONE_LINE}"
-    if isinstance(check, RowsOrDay):
+    if isinstance(check, RowsOrDay | Scalar):
         return f"(type({value}) == string ? {text} : string({value}))"
     # dyn: the cost of a number as text is unbounded to CEL, of anything as text it is not.
     return f"string(dyn({value}))"

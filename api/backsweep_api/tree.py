@@ -97,6 +97,9 @@ class _Composer:
                         found.append(value)
         except yaml.YAMLError as error:
             raise SpecError(_syntax_problem(error, self.text)) from None
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise SpecError(f"the text holds half a character, {half!a}; write whole ones") from None
         if self.problems:
             raise SpecError(*self.problems)
         return found

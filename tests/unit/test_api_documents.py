@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backsweep_api.documents import document_from_tree, read_document
+from backsweep_api.errors import SpecError
 from backsweep_api.identity import result_fields, spec_digest
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import distinct_trials
@@ -171,3 +172,16 @@ def test_a_document_cannot_be_changed_once_read() -> None:
 def test_erc_is_risk_parity() -> None:
     axes = read("data: {name: x}\naxes: {profile: [erc, {name: barbell, core: erc}]}").normalised()["spec"]["axes"]
     assert axes["profile"] == ["risk_parity", {"name": "barbell", "core": "risk_parity"}]
+
+
+def test_a_name_of_the_authors_own_without_a_value_is_not_given_as_the_api_server_reads_it() -> None:
+    spec = {"strategy": {"entrypoint": "a:b", "parameters": {"held": None, "skip": [1]}}, "data": {"name": "sp500-20"}}
+    head = {"apiVersion": "backsweep.dev/v1alpha1", "kind": "BacktestSweep", "metadata": {"name": "t"}}
+    strategy = document_from_tree({**head, "spec": spec}).spec.strategy
+    assert strategy is not None
+    assert list(strategy.parameters) == ["skip"]
+
+
+def test_text_with_half_a_character_is_refused() -> None:
+    with pytest.raises(SpecError, match="the text holds half a character"):
+        read_document("kind: \ud800")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -35,8 +36,10 @@ class Model(BaseModel):
     def _drop_nulls(cls, value: Any) -> Any:
         """Read a null field as one that is not given, as the API server does; one nobody knows stays, to be refused."""
         if isinstance(value, dict) and not cls.KEEPS_NULLS:
-            known = {field.alias or name for name, field in cls.model_fields.items()}
-            return {key: item for key, item in value.items() if item is not None or key not in known}
+            known = {field.alias or name: field for name, field in cls.model_fields.items()}
+            free = {key for key, field in known.items() if typing.get_origin(field.annotation) is dict}
+            given = {key: item for key, item in value.items() if item is not None or key not in known}
+            return {key: _without_nulls(item) if key in free else item for key, item in given.items()}
         return value
 
     def rules(self) -> Iterator[Problem]:
@@ -51,6 +54,11 @@ class Model(BaseModel):
             if value is not None:
                 plain[field.alias or name] = value
         return plain
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a mapping of the author's own names without those that have no value."""
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
 
 
 class Named(Model):

@@ -18,6 +18,7 @@ from typing_extensions import override
 from backsweep_api.nearest import nearest, one_of
 
 __all__ = [
+    "LARGEST_SCALAR",
     "Check",
     "Day",
     "Flag",
@@ -35,6 +36,7 @@ __all__ = [
 LONGEST_FOUND = 60
 FEW = 6  # words that are listed even where one of them was probably meant
 LARGEST_SCALAR = 1e300
+LARGEST_WHOLE = 2**53  # up to which every whole number is itself as a float
 QUOTE = " (in quotes: YAML reads y, yes, on, n, no and off as booleans)"
 
 
@@ -44,7 +46,7 @@ def found(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_WHOLE:
         value = int(value)
     shown = json.dumps(value, ensure_ascii=False, default=str)
     return shown if len(shown) <= LONGEST_FOUND else shown[: LONGEST_FOUND - 4] + '..."'

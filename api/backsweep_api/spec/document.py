@@ -30,7 +30,7 @@ KIND = "BacktestSweep"
 
 def _listed(value: Any) -> Any:
     """Read one data set as a list of one."""
-    if isinstance(value, str):
+    if not isinstance(value, dict | list):
         raise refuse(value, "a mapping, such as {name: sp500-20}")
     return [value] if isinstance(value, dict) else value
 
