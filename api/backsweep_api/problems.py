@@ -46,7 +46,8 @@ def written_path(path: Path, tree: Any) -> str:
         elif isinstance(part, str) and part != "[key]" and (isinstance(node, Mapping) or node is None):
             if not last and isinstance(node, Mapping) and part not in node and part in ("list", "range"):
                 continue  # the form of an axis, not a field
-            shown += f".{part}" if shown else part
+            name = part.replace("\n", "\\n")  # a sentence stands on one line
+            shown += f".{name}" if shown else name
             node = node.get(part) if isinstance(node, Mapping) else None
     return shown or "the document"
 

@@ -182,6 +182,15 @@ def test_a_name_of_the_authors_own_without_a_value_is_not_given_as_the_api_serve
     assert list(strategy.parameters) == ["skip"]
 
 
+def test_a_name_of_two_lines_is_told_on_one() -> None:
+    head = {"apiVersion": "backsweep.dev/v1alpha1", "kind": "BacktestSweep", "metadata": {"name": "t"}}
+    with pytest.raises(
+        SpecError, match=r"spec\.objective\.a\\nb: is not a field here; write metric or goal"
+    ) as refused:
+        document_from_tree({**head, "spec": {"data": {"name": "x"}, "objective": {"a\nb": 1}}})
+    assert all("\n" not in problem for problem in refused.value.problems)
+
+
 def test_text_with_half_a_character_is_refused() -> None:
     with pytest.raises(SpecError, match="the text holds half a character"):
         read_document("kind: \ud800")
