@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from backsweep_api.errors import TransientError
 from backsweep_api.names import ANNOTATION_DELETE_AFTER, LABEL_UID
 from backsweep_api.status import Run, SweepStatus, timestamp
-from backsweep_operator.errors import LeaseLostError, StaleReadError
+from backsweep_operator.errors import DeploymentGoneError, LeaseLostError, StaleReadError
 from backsweep_operator.model import (
     Action,
     ApplyChild,
@@ -132,7 +132,7 @@ async def _delete(reference: Reference, hands: Hands) -> None:
 
 
 async def _ensure(action: EnsureDeployment, hands: Hands) -> None:
-    """Ensure a deployment once a process; creating a run that fails makes it be ensured again."""
+    """Ensure a deployment once a process, and again once Prefect has it no more."""
     known = (action.work_pool, action.deployment)
     if known not in hands.ensured:
         await hands.prefect.ensure_deployment(action)
@@ -145,7 +145,7 @@ async def _create(action: CreateFlowRun, hands: Hands) -> None:
     hands.fence.check()
     try:
         view = await hands.prefect.create_flow_run(action.request, cancelled=action.cancelled)
-    except TransientError:
+    except DeploymentGoneError:
         hands.ensured.clear()
         raise
     hands.seen.note_flow_run(view)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,6 +85,7 @@ class Server:
     fence : checked before each attempt of a write; None for calls about the lease itself.
     call_seconds : after which an attempt is given up.
     at_once : how many calls are on their way at the same time.
+    writes_at_once : how many of them may be writes; None for all.
     """
 
     who: str
@@ -95,6 +97,7 @@ class Server:
     fence: Fence | None = None
     call_seconds: float = 10.0
     at_once: int = 32
+    writes_at_once: int | None = None
 
 
 class Caller:
@@ -103,7 +106,8 @@ class Caller:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._session: aiohttp.ClientSession | None = None
-        self._places = asyncio.Semaphore(server.at_once)  # the time a call waits for its place is not the server's
+        self._places = asyncio.Semaphore(server.at_once)
+        self._writing = asyncio.Semaphore(server.writes_at_once or server.at_once)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -130,7 +134,7 @@ class Caller:
         signed_anew = False
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
-            async with self._places:
+            async with self._place(call):
                 if call.writes and self._server.fence is not None:
                     self._server.fence.check()
                 answer, sent = await self._attempt(call, signed_anew)
@@ -147,6 +151,21 @@ class Caller:
                 raise self._error(call, answer)
             await asyncio.sleep(wait * (0.75 + 0.5 * self._server.jitter()))
         raise self._error(call, None)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, call: Call) -> AsyncIterator[None]:
+        """Hold a place among the calls under way: the time a call waits for it is not the server's.
+
+        It waits no longer than an attempt may take, else many passes behind a server that hangs would never end.
+        """
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(self._server.call_seconds):
+                    for places in (self._writing, self._places) if call.writes else (self._places,):
+                        await held.enter_async_context(places)
+            except TimeoutError:
+                raise self._error(call, None) from None
+            yield
 
     async def _attempt(self, call: Call, anew: bool) -> tuple[Answer | None, bool]:
         """Send once; return what was answered, and whether the server may have got it."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from backsweep_api.errors import TransientError
 
-__all__ = ["CallRefusedError", "LeaseLostError", "StaleReadError", "UnavailableError", "WriteConflictError"]
+__all__ = [
+    "CallRefusedError",
+    "DeploymentGoneError",
+    "LeaseLostError",
+    "StaleReadError",
+    "UnavailableError",
+    "WriteConflictError",
+]
 
 
 class WriteConflictError(TransientError):
@@ -23,6 +30,12 @@ class UnavailableError(TransientError):
     """An API gave no answer, or none but to try later; whether it did what it was asked is not known."""
 
     reason = "Unavailable"
+
+
+class DeploymentGoneError(UnavailableError):
+    """Prefect has no deployment of ours to create a flow run from; it is ensured anew."""
+
+    reason = "DeploymentGone"
 
 
 class CallRefusedError(TransientError):

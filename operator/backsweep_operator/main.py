@@ -28,7 +28,8 @@ __all__ = ["main", "operate"]
 
 logger = logging.getLogger(__name__)
 
-PREFECT_AT_ONCE = 4  # its SQLite writes one at a time; more at once are only refused with 503
+PREFECT_AT_ONCE = 4
+PREFECT_WRITES_AT_ONCE = 1  # its SQLite takes no more: a second is refused with 503, or waits, and costs it twice
 ENDED, USER, TRANSIENT, BUG = 0, 2, 3, 4
 
 
@@ -139,4 +140,5 @@ def _prefect_server(
         fence=fence,
         call_seconds=call_seconds(settings.lease_seconds),
         at_once=PREFECT_AT_ONCE,
+        writes_at_once=PREFECT_WRITES_AT_ONCE,
     )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from backsweep_api.names import AttemptName
 from backsweep_api.progress import progress_key, read_progress
 from backsweep_operator.calls import Answer, Call, Caller, pages
-from backsweep_operator.errors import CallRefusedError, UnavailableError
+from backsweep_operator.errors import CallRefusedError, DeploymentGoneError, UnavailableError
 from backsweep_operator.model import EnsureDeployment, FlowRunRequest, FlowRunView, FlowState, Progress
 
 __all__ = ["PrefectApi"]
@@ -68,14 +68,14 @@ class PrefectApi:
         ------
         CallRefusedError
             If a parameter would be read by Prefect as a reference to something of the server's own.
-        UnavailableError
-            If the deployment is not known, or is gone; it is ensured anew.
+        DeploymentGoneError
+            If the deployment was not ensured by this process, or is gone.
         """
         pool, attempt = request.work_pool, request.attempt
         if _refers(request.parameters):
             raise CallRefusedError(f"a key {REFERENCE_KEY} in a sweep is not for Prefect to follow; rename it")
         if pool not in self._deployments:
-            raise UnavailableError(f"the deployment of work pool {pool} was not ensured by this process")
+            raise DeploymentGoneError(f"the deployment of work pool {pool} was not ensured by this process")
         state = {"type": "CANCELLED", "name": "Cancelled", "message": "stopped before it was begun"}
         body = {
             "name": attempt.flow_run,
@@ -92,7 +92,7 @@ class PrefectApi:
         )
         if answer.status == 404:
             del self._deployments[pool]
-            raise UnavailableError(f"the deployment of work pool {pool} is gone from Prefect")
+            raise DeploymentGoneError(f"the deployment of work pool {pool} is gone from Prefect")
         view = _view(_object(answer), {})
         if view is None:
             raise UnavailableError(f"Prefect gave another flow run than {attempt.flow_run}")
