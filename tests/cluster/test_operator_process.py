@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,6 +113,40 @@ def test_of_two_one_leads_and_the_other_takes_over_when_it_is_killed_or_hangs(
     assert "LeaseLost" in first.process.last_lines()
     assert len(clusters(plane, namespace)) == 1
     assert second.leads()
+
+
+@pytest.mark.parametrize("moment", ["at once", "with its flow run", "with its cluster"])
+def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
+    plane: ControlPlane, namespace: str, prefect: int, two: tuple[Operator, Operator], moment: str
+) -> None:
+    for each in two:
+        each.process.start()
+    wait_until(lambda: any(each.leads() for each in two), "one that leads", 60)
+    leader, other = sorted(two, key=lambda each: not each.leads())
+    plane.apply(*(sweep(f"many-{number}", namespace) for number in range(3)))
+    if moment == "with its flow run":
+        wait_until(lambda: flow_runs(prefect) > 0, "a flow run")
+    elif moment == "with its cluster":
+        wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
+    leader.process.pause()
+    wait_until(other.leads, "the other to take over", 60)
+    leader.process.resume()
+    wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 30)
+    wait_until(lambda: len(clusters(plane, namespace)) == 3, "all clusters")
+    assert {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)} == {1}
+    assert (flow_runs(prefect), len(plane.all("networkpolicies", namespace))) == (3, 3)
+    plane.kubectl("delete", "backtestsweeps", "--all", f"--namespace={namespace}")
+    gone(plane, namespace)
+    wait_until(lambda: flow_runs(prefect) == 0, "the flow runs to be cancelled")
+
+
+def flow_runs(prefect: int) -> int:
+    """Return how many flow runs Prefect has that have not ended."""
+    body = json.dumps({"flow_runs": {}, "limit": 200}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{prefect}/api/flow_runs/filter", body)
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return len(json.loads(answer.read()))
 
 
 def test_asked_to_stop_it_ends_well_and_the_next_need_not_wait(
