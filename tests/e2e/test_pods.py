@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from tests.cluster.clusters import Cluster, Object
 
+# The images' archives are made on first use.
+pytestmark = pytest.mark.timeout(1800)
+
 
 def test_a_pod_runs_to_its_end_and_its_log_is_read(real: Cluster, namespace: str, busybox: str) -> None:
     assert run_pod(real, "speaks", namespace, busybox, "echo", "seen") == ("Succeeded", "seen\n")

@@ -128,8 +128,9 @@ def kubelet(folder: Path, cgroup: str) -> dict[str, Any]:
         "clusterDomain": "cluster.local",
         "podLogsDir": str(folder / "pod-logs"),
         "volumePluginDir": str(folder / "volume-plugins"),
-        # The machine's disk is its owner's: nothing is evicted early, and no image that cannot be pulled is removed.
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        # The disk is its owner's: when something else fills it, pods and images that nobody can pull again stay. An
+        # error of who writes then says more than an eviction.
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
         "imageGCHighThresholdPercent": 100,
     }
 
