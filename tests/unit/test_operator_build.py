@@ -73,13 +73,15 @@ def test_a_cluster_is_a_fixed_pool_with_a_token_an_owner_an_end_and_its_queue() 
     assert spec["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
 
 
-def test_pods_are_restricted_hold_no_token_and_ask_for_what_they_are_limited_to() -> None:
+def test_pods_are_restricted_hold_no_token_and_are_held_to_their_memory_alone() -> None:
     for pod in pods(built()):
         assert violations(pod) == []
         assert pod["automountServiceAccountToken"] is False
         (container,) = pod["containers"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert container["resources"]["requests"] == container["resources"]["limits"]
+        asked, limits = container["resources"]["requests"], container["resources"]["limits"]
+        assert asked["cpu"]
+        assert limits == {"memory": asked["memory"]}
         assert not any(variable["name"].startswith("PREFECT") for variable in container["env"])
     worker = pods(built())[1]
     assert worker["priorityClassName"] == "batch"

@@ -10,7 +10,7 @@ from backsweep_api.names import LABEL_ROLE, AttemptName
 from backsweep_api.spec.cluster import ExistingCluster
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
 from backsweep_operator.build.pod_security import violations
-from backsweep_operator.build.pods import CONTAINER_SECURITY, pod_security
+from backsweep_operator.build.pods import CONTAINER_SECURITY, pod_security, resources
 from backsweep_operator.build.raycluster import head_address
 from backsweep_operator.model import EnsureDeployment, FlowRunRequest, PodRole, Release
 
@@ -187,7 +187,6 @@ def _pod(release: Release) -> dict[str, Any]:
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, "optional": optional}}}
         for name, secret, key, optional in secrets
     ]
-    size = {"cpu": "{{ cpu }}", "memory": "{{ memory }}"}
     pod = {
         "serviceAccountName": "{{ service_account_name }}",
         "automountServiceAccountToken": False,
@@ -202,7 +201,7 @@ def _pod(release: Release) -> dict[str, Any]:
                 # Made empty by whoever starts it. Prefect copies the folder it is started in: the whole root, else.
                 "workingDir": "/tmp/flow",
                 "env": variables,
-                "resources": {"requests": dict(size), "limits": size},
+                "resources": resources("{{ cpu }}", "{{ memory }}"),
                 "securityContext": CONTAINER_SECURITY,
                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
             }

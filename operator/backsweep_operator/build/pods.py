@@ -12,7 +12,15 @@ from backsweep_api.spec.execution import Storage
 from backsweep_operator.build.pod_security import violations
 from backsweep_operator.model import PodRole, PodSize, Release
 
-__all__ = ["CONTAINER_SECURITY", "POD_SECURITY_FIELDS", "PodPlan", "pod_security", "pod_template", "storage_variables"]
+__all__ = [
+    "CONTAINER_SECURITY",
+    "POD_SECURITY_FIELDS",
+    "PodPlan",
+    "pod_security",
+    "pod_template",
+    "resources",
+    "storage_variables",
+]
 
 CONTAINER_SECURITY: dict[str, Any] = {
     "allowPrivilegeEscalation": False,
@@ -44,6 +52,14 @@ def pod_security(release: Release) -> dict[str, Any]:
     return {"runAsNonRoot": True, **ids, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
+def resources(cpu: str, memory: str) -> dict[str, Any]:
+    """Return what a container asks for: its memory is held to that, its cores are not.
+
+    A limit on cores slows down the start alone, which is all imports: a worker computes in one thread.
+    """
+    return {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}}
+
+
 def pod_template(plan: PodPlan, release: Release) -> dict[str, Any]:
     """Return a pod template: no token of Kubernetes, a read-only root, memory as /dev/shm.
 
@@ -53,13 +69,12 @@ def pod_template(plan: PodPlan, release: Release) -> dict[str, Any]:
         If what was built breaks Pod Security "restricted".
     """
     given = plan.template or PodTemplate.model_validate({})
-    limits = {"cpu": plan.size.cpu, "memory": plan.size.memory}
     container = {
         "name": plan.container,
         "image": plan.image,
         "imagePullPolicy": release.image_pull_policy,
         "env": [*(_variable(each) for each in given.env), *plan.variables],
-        "resources": {"requests": dict(limits), "limits": limits},
+        "resources": resources(plan.size.cpu, plan.size.memory),
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, {"name": "shm", "mountPath": "/dev/shm"}],
     }
