@@ -55,6 +55,15 @@ def serving(plane: ControlPlane, namespace: str, ports: Ports) -> Iterator[Opera
     plane.kubectl("delete", "namespace", own, "--wait=false")
 
 
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """Let json here, too, write and read what the API server takes."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(25_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
 def sweeps_of(namespace: str) -> str:
     return f"/apis/backsweep.dev/v1alpha1/namespaces/{namespace}/backtestsweeps"
 
@@ -119,6 +128,7 @@ def right(tree: Tree) -> bool:
     return not validate(json.dumps(tree), "cluster")
 
 
+@pytest.mark.usefixtures("deep")
 def test_what_nothing_has_checked_is_not_accepted_and_no_crash(
     plane: ControlPlane, namespace: str, serving: Operator, calls: ApiCalls
 ) -> None:
