@@ -75,7 +75,7 @@ def test_killed_after_any_call_each_life_ends_the_same_and_leaves_nothing(
     plane: ControlPlane, namespace: str, proxy: KillingProxy, serving: Operator
 ) -> None:
     for number in range(1, MOST_CALLS):
-        wait_until(serving.leads, "the operator leads", 60)
+        wait_until(serving.leads_again, "the operator leads", 60)
         proxy.arm(number, serving.process.kill)
         live(plane, namespace, f"life-{number}", serving)
         if proxy.armed:

@@ -30,7 +30,7 @@ def prefect(plane: ControlPlane, ports: Ports) -> Iterator[int]:
 @pytest.fixture
 def two(plane: ControlPlane, namespace: str, ports: Ports, prefect: int) -> Iterator[tuple[Operator, Operator]]:
     own = prepare(plane, namespace)
-    short = {"BACKSWEEP_LEASE_SECONDS": "6"}  # so that a takeover comes soon
+    short = {"BACKSWEEP_LEASE_SECONDS": "10"}  # a takeover comes soon, and a busy machine keeps its lease
     both = tuple(operator(plane, namespace, own, (ports.claim(), prefect), **short) for _ in range(2))
     yield both[0], both[1]
     for each in both:
@@ -91,7 +91,7 @@ def test_killed_and_started_again_it_goes_on_at_once_and_nothing_is_there_twice(
     for _ in range(3):
         serving.process.kill()
         serving.process.start()
-    wait_until(serving.leads, "the same operator leads again", 30)
+    wait_until(serving.leads_again, "the same operator leads again", 60)
     wait_until(lambda: len(clusters(plane, namespace)) == 4, "all four RayClusters")
     runs = {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)}
     assert runs == {1}
@@ -105,7 +105,7 @@ def test_of_two_one_leads_and_the_other_takes_over_when_it_is_killed_or_hangs(
     wait_until(lambda: second.ask("/readyz")[0] == 200, "the standby is ready")
     assert not second.leads()
     first.process.pause()
-    wait_until(second.leads, "the standby took over", 30)
+    wait_until(second.leads_again, "the standby took over", 60)
     plane.apply(sweep("after", namespace))
     wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     first.process.resume()
@@ -121,7 +121,7 @@ def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
 ) -> None:
     for each in two:
         each.process.start()
-    wait_until(lambda: any(each.leads() for each in two), "one that leads", 60)
+    wait_until(lambda: any(each.leads_again() for each in two), "one that leads", 60)
     leader, other = sorted(two, key=lambda each: not each.leads())
     plane.apply(*(sweep(f"many-{number}", namespace) for number in range(3)))
     if moment == "with its flow run":
@@ -129,7 +129,7 @@ def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
     elif moment == "with its cluster":
         wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     leader.process.pause()
-    wait_until(other.leads, "the other to take over", 60)
+    wait_until(other.leads_again, "the other to take over", 60)
     leader.process.resume()
     wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 30)
     wait_until(lambda: len(clusters(plane, namespace)) == 3, "all clusters")
@@ -158,7 +158,7 @@ def test_asked_to_stop_it_ends_well_and_the_next_need_not_wait(
     for line in serving.process.log.read_text(encoding="utf-8").splitlines():
         assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
     start(two[1])
-    wait_until(two[1].leads, "the next one leads", 5)
+    wait_until(two[1].leads, "the next one leads", 8)
 
 
 def test_without_the_api_server_for_a_while_it_serves_again_afterwards(
