@@ -110,7 +110,7 @@ def test_of_two_one_leads_and_the_other_takes_over_when_it_is_killed_or_hangs(
     wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     first.process.resume()
     wait_until(lambda: not first.process.alive(), "the one that hung ends by itself", 30)
-    assert "LeaseLost" in first.process.last_lines()
+    assert "LeaseLost" in first.process.log.read_text(encoding="utf-8")
     assert len(clusters(plane, namespace)) == 1
     assert second.leads()
 
@@ -168,7 +168,7 @@ def test_without_the_api_server_for_a_while_it_serves_again_afterwards(
     wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     plane.components["kube-apiserver"].kill()
     wait_until(lambda: not serving.process.alive(), "without its lease it ends", 30)
-    assert re.search(r"LeaseLost|Unavailable", serving.process.last_lines())
+    assert re.search(r"LeaseLost|Unavailable", serving.process.log.read_text(encoding="utf-8"))
     plane.start("kube-apiserver")
     serving.process.start()
     wait_until(serving.leads, "it leads again", 60)
