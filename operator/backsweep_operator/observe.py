@@ -191,6 +191,11 @@ class Seen:
         else:
             self.runs_of.pop(key, None)
 
+    def others_active(self, key: Key) -> int:
+        """Return how many other sweeps have an attempt; few are reserved at a time, however many are active."""
+        beginning = self.reserved - self.active
+        return len(self.active) + len(beginning) - (key in self.active or key in beginning)
+
     def take_place(self, key: Key, limit: int) -> None:
         """Count a sweep as active before its beginning is written.
 
@@ -199,7 +204,7 @@ class Seen:
         StaleReadError
             If there is no place any more.
         """
-        if len((self.active | self.reserved) - {key}) >= limit:
+        if self.others_active(key) >= limit:
             raise StaleReadError(f"{limit} sweeps have an attempt by now")
         self.reserved.add(key)
 
@@ -239,7 +244,7 @@ def snapshot_of(key: Key, seen: Seen, release: Release) -> Snapshot:
         policies=_children(seen, Kind.POLICY, key, PolicyView),
         flow_runs=tuple(seen.flow_runs[attempt] for attempt in sorted(seen.runs_of.get(key, ()))),
         flow_runs_at=seen.answered_at,
-        others_active=len((seen.active | seen.reserved) - {key}),
+        others_active=seen.others_active(key),
         others_ahead=sum(1 for other, since in seen.waiting.items() if (since, other) < mine),
         service_accounts=frozenset(seen.accounts.get(key[0], ())),
     )

@@ -49,7 +49,17 @@ def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
         raise InvariantError("an attempt without a document should have been stopped")
     actions = [*remove_strays(situation), *_launch(situation, document, run, now)]
     actions += write_status(situation, run, _told(situation, run), now)
-    return Decision(tuple(actions), situation.release.poll_seconds)
+    return Decision(tuple(actions), _look_again_seconds(situation, run, now))
+
+
+def _look_again_seconds(situation: Situation, run: Run, now: Instant) -> int:
+    """Return when to look without an event: as often as progress is written, and oftener once time alone may stop it.
+
+    With a thousand sweeps at work, this is what the operator does at rest.
+    """
+    release = situation.release
+    ahead = max(release.status_seconds, release.poll_seconds)
+    return ahead if reason_to_stop(situation, run, now + ahead) is None else release.poll_seconds
 
 
 def delete_after(document: BacktestSweep, release: Release, run: Run, spent: Situation, now: Instant) -> int:
