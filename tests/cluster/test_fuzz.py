@@ -78,7 +78,7 @@ def crashes(tree: Tree) -> bool:
 
 def is_sentence(text: str) -> bool:
     """Whether a problem names a place and says something of it."""
-    return re.match(r".+: \S|the text ", text) is not None and len(text) > 15
+    return re.match(r".+: \S|the (text|document) ", text) is not None and len(text) > 15
 
 
 def test_between_the_good_documents_every_field_is_given() -> None:

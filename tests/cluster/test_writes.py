@@ -88,9 +88,7 @@ def states(calls: ApiCalls, namespace: str) -> Counter[str]:
     return Counter(str(each["reason"]) for each in conditions if each["type"] == "Complete")
 
 
-def test_finished_sweeps_cause_no_writes(
-    plane: ControlPlane, namespace: str, serving: Operator, calls: ApiCalls
-) -> None:
+def test_finished_sweeps_cause_no_writes(namespace: str, serving: Operator, calls: ApiCalls) -> None:
     path = sweeps_of(namespace)
     for number in range(FINISHED):
         made = calls.send("POST", path, sweep(f"done-{number}", namespace))
@@ -100,7 +98,7 @@ def test_finished_sweeps_cause_no_writes(
     start(serving)
     wait_until(serving.leads, "the operator leads", 60)
     all_ended = Counter(Succeeded=FINISHED - 67, Failed=67)
-    wait_until(lambda: states(calls, namespace) == all_ended, "each says how it ended", 120)
+    wait_until(lambda: states(calls, namespace) == all_ended, "each says how it ended", 180)
     wait_until(lambda: serving.count("backsweep_queue_depth") == 0, "nothing is left to look at")
     passes, writes = serving.count("backsweep_passes_total"), written(serving)
     seen = calls.watch(path, SECONDS)
@@ -117,16 +115,14 @@ def written(serving: Operator) -> float:
 
 
 def test_running_sweeps_are_written_once_in_a_while_however_they_get_on(
-    plane: ControlPlane, namespace: str, serving: Operator, calls: ApiCalls
+    namespace: str, serving: Operator, calls: ApiCalls
 ) -> None:
     start(serving)
     wait_until(serving.leads, "the operator leads", 60)
     path = sweeps_of(namespace)
     for number in range(RUNNING):
         assert calls.send("POST", path, sweep(f"runs-{number}", namespace)).accepted
-    wait_until(lambda: len(plane.all("rayclusters", namespace)) == RUNNING, "all RayClusters", 120)
-    plane.apply(*(job_of(each) for each in plane.all("networkpolicies", namespace)))
-    wait_until(lambda: states(calls, namespace) == Counter(Running=RUNNING), "all run", 120)
+    wait_until(lambda: states(calls, namespace) == Counter(Running=RUNNING), "all run", 180)
     times: defaultdict[str, list[int]] = defaultdict(list)
     counts: defaultdict[str, list[int]] = defaultdict(list)
     before = serving.count("backsweep_status_writes_total")
@@ -140,12 +136,3 @@ def test_running_sweeps_are_written_once_in_a_while_however_they_get_on(
         assert all(later - earlier >= STATUS_SECONDS for earlier, later in itertools.pairwise(found)), name
         assert len(set(counts[name])) == len(found), "what is written is always news"
     assert serving.count("backsweep_status_writes_total") - before <= RUNNING * (SECONDS // STATUS_SECONDS + 1)
-
-
-def job_of(policy: Object) -> Object:
-    """Return the Job that Prefect's worker would have made for an attempt: here it never has a pod."""
-    labels = policy["metadata"]["labels"]
-    pod = {"restartPolicy": "Never", "containers": [{"name": "flow", "image": "backsweep:1"}]}
-    meta = {key: policy["metadata"][key] for key in ("name", "namespace", "labels", "ownerReferences")}
-    spec = {"suspend": True, "template": {"metadata": {"labels": labels}, "spec": pod}}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
