@@ -83,7 +83,9 @@ def test_status_is_written_only_to_the_version_and_the_object_that_was_read(
 ) -> None:
     plane.apply(sweep("one", account.namespace))
     seen = reference_of(Kind.SWEEP, plane.get("backtestsweep", "one", account.namespace))
-    written = account.use(lambda kube: kube.write_status(seen, {"observedGeneration": 1, "startTime": "2026-01-02T03:04:05Z"}))
+    written = account.use(
+        lambda kube: kube.write_status(seen, {"observedGeneration": 1, "startTime": "2026-01-02T03:04:05Z"})
+    )
     assert written["spec"] == plane.get("backtestsweep", "one", account.namespace)["spec"]
     with pytest.raises(WriteConflictError):
         account.use(lambda kube: kube.write_status(seen, {"observedGeneration": 2}))
