@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -59,7 +59,7 @@ class OperatorSettings:
     identity: str
     prefect_api_url: str
     release: Release
-    prefect_auth: str | None = None
+    prefect_auth: str | None = field(default=None, repr=False)
     lease_name: str = "backsweep-operator"
     lease_seconds: float = 30.0
     resync_seconds: float = 300.0
