@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -70,3 +72,12 @@ def test_the_cluster_is_needed_until_the_trials_are_compared_and_every_step_is_a
     assert [each.trials.done for each in told if each] == [0, 3, 3]
     assert all(each and each.last_block_at for each in told)
     assert progress.counts == TrialCounts(total=9, done=3, cached=1, failed=2)
+
+
+def test_what_a_cluster_computed_is_found_in_the_store_and_was_not_cached() -> None:
+    progress = PodProgress(AttemptName.of(("team", "s", "0b7c"), "ab" * 32, 3))
+    planned: Any = SimpleNamespace(most_trials=9, serial_tasks=7, place=SimpleNamespace(is_ray=True))
+    progress.plan(planned)
+    assert progress.counts == TrialCounts(total=9, done=2, cached=2)
+    progress.note(Progress(9, 9, 9, 0))
+    assert progress.counts == TrialCounts(total=9, done=9, cached=2)

@@ -30,19 +30,20 @@ class PodProgress:
     def __init__(self, attempt: AttemptName) -> None:
         self.counts: TrialCounts | None = None
         self._key = progress_key(attempt)
+        self._cached: int | None = None
         self._cluster_needed = True
 
     def plan(self, prepared: Prepared) -> None:
         """Note what is to be done: a sweep that lacks little or nothing needs no cluster."""
         total, missing = prepared.most_trials, prepared.serial_tasks
-        self.counts = TrialCounts(total=total, done=total - missing, cached=total - missing)
+        self._cached = total - missing
+        self.counts = TrialCounts(total=total, done=self._cached, cached=self._cached)
         self._cluster_needed = missing > 0 and prepared.place.is_ray
 
     def note(self, progress: Progress) -> None:
-        """Note how far the trials are."""
-        self.counts = TrialCounts(
-            total=progress.total, done=progress.done, cached=progress.cached, failed=progress.failed
-        )
+        """Note how far the trials are; what a cluster computed is in the store at its end, but was not cached."""
+        cached = progress.cached if self._cached is None else min(progress.cached, self._cached)
+        self.counts = TrialCounts(total=progress.total, done=progress.done, cached=cached, failed=progress.failed)
 
     def observe(self, progress: Progress) -> Artifact:
         """Return the artifact after a block."""
