@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.cluster import images
 
+from backsweep_operator.build.flow import FLOW_CONTAINER, base_job_template
+from backsweep_operator.model import Release
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ARE_THERE = "import importlib.util as u, json, sys; print(json.dumps([n for n in sys.argv[1:] if u.find_spec(n)]))"
 # By its hash and unchecked (flags 1): the times of files are not those they were compiled with.
 FLAGS = "import importlib.util as u, sys; print(open(u.find_spec(sys.argv[1]).cached, 'rb').read(8)[4:].hex())"
+# Prefect's worker refuses a template whose Job lacks what it builds on; only its own code knows what that is.
+TAKE_TEMPLATE = """
+import json, sys
+from prefect.utilities.templating import apply_values
+from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
+template = json.loads(sys.argv[1])
+examples = {"string": "x", "integer": 1, "boolean": True, "object": {}, "array": []}
+values = {name: examples[schema["type"]] for name, schema in template["variables"]["properties"].items()}
+KubernetesWorkerJobConfiguration.model_validate(apply_values(template["job_configuration"], values))
+"""
 
 
 class Container:
@@ -85,6 +98,14 @@ def test_the_image_of_prefect_has_the_server_and_the_kubernetes_worker() -> None
     with container("prefect") as place:
         assert place.run("prefect", "server", "start", "--help").returncode == 0
         assert place.modules("prefect_kubernetes", "asyncpg", "ray", "backsweep") == {"prefect_kubernetes", "asyncpg"}
+
+
+def test_the_kubernetes_worker_takes_the_job_template_of_flows() -> None:
+    with container("prefect") as place:
+        good = base_job_template(Release(""))
+        assert place.run("python", "-c", TAKE_TEMPLATE, json.dumps(good)).stderr == ""
+        bad = json.dumps(good).replace(FLOW_CONTAINER, "flow")
+        assert "must have value 'prefect-job'" in place.run("python", "-c", TAKE_TEMPLATE, bad).stderr
 
 
 @pytest.mark.parametrize(("name", "module"), [("operator", "kopf"), ("pipeline", "prefect"), ("prefect", "prefect")])
