@@ -13,7 +13,7 @@ from backsweep_api.instance_types import LIST_CURRENCY
 from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model
 from backsweep_api.spec.checks import Check, RowsOrDay
-from backsweep_api.spec.cluster import Cluster, EnvironmentVariable, Workers
+from backsweep_api.spec.cluster import Cluster, EnvironmentVariable, Toleration, Workers
 from backsweep_api.spec.constraints import ConstraintSet, GroupCap
 from backsweep_api.spec.document import Spec
 from backsweep_api.spec.execution import Storage
@@ -184,6 +184,18 @@ RULES: Mapping[type[Model], tuple[Rule, ...]] = {
         ),
     ),
     Cluster: _existing(),
+    Toleration: (
+        Rule(
+            "has(self.key) || self.operator == 'Exists'",
+            "found Equal without a key; write Exists, or a key",
+            "operator",
+        ),
+        Rule(
+            "self.operator == 'Equal' || !has(self.value)",
+            "is given, but Exists compares no value; write operator Equal, or leave it out",
+            "value",
+        ),
+    ),
     Workers: (
         Rule(
             "self.min <= self.max",

@@ -37,6 +37,13 @@ class Toleration(Model):
         None, description="Effect of the taint; every effect without it."
     )
 
+    @override
+    def rules(self) -> Iterator[Problem]:
+        if self.key is None and self.operator == "Equal":
+            yield ("operator",), "found Equal without a key; write Exists, or a key"
+        if self.operator == "Exists" and self.value is not None:
+            yield ("value",), "is given, but Exists compares no value; write operator Equal, or leave it out"
+
 
 class EnvironmentVariable(Model):
     """An environment variable, by value or from a Secret."""
