@@ -63,7 +63,10 @@ class Seen:
     answered_at: Instant | None = None
 
     def see(self, kind: Kind, raw: Mapping[str, Any]) -> Key | None:
-        """Take in an object, unless a newer version of it was seen, and return the sweep it is about."""
+        """Take in an object, unless a newer version of it was seen, and return the sweep it is about.
+
+        None where nothing that is read has changed: most of what is told of a pod is no reason to look at its sweep.
+        """
         if kind is Kind.SERVICE_ACCOUNT:
             self._see_account(raw)
             return None
@@ -79,6 +82,8 @@ class Seen:
         if view is None:
             return None
         self.versions[kind, place] = version
+        if view == known:
+            return None
         self.views[kind][place] = view
         about = _about(view)
         if isinstance(view, SweepView):

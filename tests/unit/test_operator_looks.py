@@ -1,15 +1,17 @@
-"""When an active attempt is looked at without an event: seldom, and in time for what time alone brings."""
+"""When an attempt is looked at: for what has changed, in time for what time alone brings, and else seldom."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from tests.unit.operator_views import ACTIVE, BASE, NOW, RELEASE, running, stop_of
+from tests.unit.operator_views import ACTIVE, BASE, NOW, RELEASE, attempt_of, running, stop_of
 
 from backsweep_api.conditions import StopReason
+from backsweep_api.names import LABEL_ROLE
 from backsweep_operator.decide import decide
-from backsweep_operator.model import Snapshot
+from backsweep_operator.model import Kind, PodRole, Snapshot
+from backsweep_operator.observe import Seen
 
 ENDS = {
     StopReason.DEADLINE_EXCEEDED: {**BASE, "activeDeadlineSeconds": 313},
@@ -37,3 +39,17 @@ def test_what_time_alone_brings_is_found_within_a_poll(reason: StopReason) -> No
         looked += wait
     assert stop_of(decide(at(snapshot, NOW + looked), NOW + looked))[1] is reason
     assert second <= looked < second + RELEASE.poll_seconds
+
+
+def test_what_is_told_of_a_pod_is_a_reason_to_look_only_if_it_is_read() -> None:
+    labels = {**attempt_of(ACTIVE).labels, LABEL_ROLE: str(PodRole.HEAD)}
+    seen, told = Seen(), [("Pending", "Scheduled"), ("Pending", "Initialized"), ("Running", "Ready"), ("Failed", "")]
+    looked = []
+    for version, (phase, condition) in enumerate(told, start=1):
+        meta = {"name": "head", "namespace": "n", "resourceVersion": str(version), "labels": labels}
+        status = {"phase": phase, "conditions": [{"type": condition}]}
+        if phase == "Running":
+            status["startTime"] = "2026-11-23T21:00:00Z"
+        looked.append(seen.see(Kind.POD, {"metadata": meta, "status": status}) is not None)
+        assert seen.versions[Kind.POD, ("n", "head")] == version
+    assert looked == [True, False, True, True]
