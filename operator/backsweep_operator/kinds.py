@@ -44,7 +44,11 @@ RESOURCES: Mapping[Kind, Resource] = {
 WATCHED = tuple(RESOURCES)
 """The kinds that are watched, in the order in which they are first listed: sweeps when all else is known."""
 
-HEAVY = ("managedFields",)
+HEAVY = ("managedFields", "ownerReferences")
+READ = {  # of a status
+    Kind.POD: ("phase", "startTime", "containerStatuses"),
+    Kind.CLUSTER: ("conditions", "readyWorkerReplicas"),
+}
 
 
 def trimmed(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +56,8 @@ def trimmed(kind: Kind, raw: dict[str, Any]) -> dict[str, Any]:
     metadata = raw["metadata"]
     for key in HEAVY:
         metadata.pop(key, None)
+    if kind in READ and "status" in raw:
+        raw["status"] = {key: raw["status"][key] for key in READ[kind] if key in raw["status"]}
     if kind is Kind.POD:
         spec = raw.get("spec", {})
         containers = [{"resources": each.get("resources", {})} for each in spec.get("containers", ())]
