@@ -51,7 +51,7 @@ test-e2e: images ## The tests with real pods, on the node that is up or on one f
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
 	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
 
-bench-operator: cluster-binaries ## The operator's figures, docs/benchmarks-operator.md (some minutes)
+bench-operator: cluster-binaries ## The operator at 1,000 sweeps against a real API server (6 to 7 minutes), into build/bench/
 	@$(PYTHON_IN_VENV) -m tests.benchmarks.operator
 
 crds: .venv/.ready-dev ## The CustomResourceDefinition and its admission policy, again from the models in api/

@@ -55,7 +55,7 @@ class Release:
     entrypoint : dotted name of the flow, module.function, in `image`.
     max_concurrent_sweeps : sweeps that may have an active attempt at once.
     ttl_seconds : how long what a finished sweep made is kept, where it does not say.
-    poll_seconds : how often a sweep with an active attempt is looked at without an event.
+    poll_seconds : how often Prefect is read, and a running sweep is looked at once time alone may stop it.
     status_seconds : least time between two writes of progress.
     retry_seconds : first wait after an attempt lost to infrastructure; doubled each time, up to the longest.
     storage : the store of sweeps that name none; None where each must name its own.
