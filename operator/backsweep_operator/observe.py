@@ -201,6 +201,10 @@ class Seen:
         beginning = self.reserved - self.active
         return len(self.active) + len(beginning) - (key in self.active or key in beginning)
 
+    def first_in_line(self, places: int) -> list[Key]:
+        """Return as many of the sweeps that wait for a place, those that came first."""
+        return [key for _, key in sorted((since, key) for key, since in self.waiting.items())[:places]]
+
     def take_place(self, key: Key, limit: int) -> None:
         """Count a sweep as active before its beginning is written.
 

@@ -84,6 +84,7 @@ class Runtime:
         self.queue: AsyncQueue[Key] = AsyncQueue(clock.now, backoff)
         self._due: dict[Key, Instant] = {}
         self._working: dict[Key, float] = {}
+        self._at_work = 0
         self._seen = seen
         self._clock = clock
         hands = Hands(parts.kube, parts.prefect, clock, parts.fence, seen)
@@ -204,6 +205,14 @@ class Runtime:
                     await self._one_pass(key)
             finally:
                 del self._working[key]
+            self._offer_places()
+
+    def _offer_places(self) -> None:
+        """Have as many of the sweeps in line looked at as places were given back since the last pass."""
+        at_work = len(self._seen.active)
+        freed, self._at_work = max(self._at_work - at_work, 0), at_work
+        for key in self._seen.first_in_line(freed):
+            self.notice(key)
 
     async def _one_pass(self, key: Key) -> None:
         """Do one pass over a sweep; an error is for this sweep alone, a lost lease for all."""

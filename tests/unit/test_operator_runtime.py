@@ -11,7 +11,9 @@ import aiohttp
 import kopf
 import pytest
 
+from backsweep_api.conditions import Phase
 from backsweep_api.errors import InvariantError
+from backsweep_api.status import Condition, Run, SweepStatus
 from backsweep_operator import runtime as runtimes
 from backsweep_operator.errors import CallRefusedError, LeaseLostError, UnavailableError
 from backsweep_operator.kinds import RESOURCES, WATCHED
@@ -157,6 +159,38 @@ def test_every_sweep_is_looked_at_once_everything_was_listed_and_then_whatever_a
     assert house.cluster.lease is not None
     assert house.cluster.lease["spec"]["holderIdentity"] == ""
     assert not house.fence.held
+
+
+def test_a_place_that_is_given_back_is_offered_to_the_sweep_that_has_waited_longest() -> None:
+    def at(name: str, version: int, phase: Phase | None, second: int = 0) -> dict[str, Any]:
+        run = None if phase is None else Run(spec_digest="ab", attempt=1, phase=phase, started_at=1, run_started_at=1)
+        waits = Condition.model_validate(
+            {
+                "type": "Complete",
+                "status": "False",
+                "reason": "Queued",
+                "lastTransitionTime": "",
+                "observedGeneration": 1,
+            }
+        )
+        status = SweepStatus(run=run, conditions=() if run else (waits,)).plain()
+        return {**raw(name, version, creationTimestamp=f"2026-11-28T10:00:0{second}Z"), "status": status}
+
+    listed = [at("works", 3, Phase.ACTIVE), at("late", 4, None, 2), at("first", 5, None, 1)]
+    house = House(Cluster(listed), nothing)
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        running = asyncio.create_task(house.runtime.run(stop))
+        await until(lambda: len(house.passes) == 3)
+        assert house.intake is not None
+        house.intake.event(Kind.SWEEP, {"type": "MODIFIED", "object": at("works", 11, Phase.STOPPED)})
+        await until(lambda: len(house.passes) == 5)
+        stop.set()
+        await running
+
+    asyncio.run(live())
+    assert house.passes[3:] == [("team", "works"), ("team", "first")]
 
 
 def test_what_was_begun_is_finished_before_the_end_and_nothing_new_is_begun() -> None:
