@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from backsweep_api.engines import NATIVE, PEERS
@@ -11,22 +11,16 @@ from backsweep_api.nearest import one_of
 from backsweep_api.spec.base import Model
 from backsweep_api.spec.document import BacktestSweep, Spec
 
-__all__ = ["NOT_BUILT", "UNBUILT", "Target", "refuse_unbuilt", "table_uris", "unbuilt_problems"]
+__all__ = ["NOT_BUILT", "UNBUILT", "Target", "given_fields", "refuse_unbuilt", "table_uris", "unbuilt_problems"]
 
 Target = Literal["local", "cluster"]  # where a document is run: by a person's command, or by the operator
 
 # path below spec -> what to do instead; refused where it is given and differs from what leaving it out means
 UNBUILT: dict[tuple[str, ...], str] = {("node_pool",): "no machines are bought for a sweep; leave it out"}
 OF_THE_OPERATOR: dict[tuple[str, ...], str] = {
-    ("prefect",): "a sweep's flow runs where it is started, and in no work pool; leave it out",
-    ("suspend",): "a run is stopped by Ctrl-C and goes on when it is started again; leave it out",
-    ("backoff_limit",): "it belongs to a cluster; leave it out",
-    ("active_deadline_seconds",): "it belongs to a cluster; leave it out",
-    ("ttl_seconds_after_finished",): "it belongs to a cluster; leave it out",
+    ("suspend",): "a run on this machine is stopped by Ctrl-C and goes on when it is started again; write false"
 }
 NOT_BUILT = "is not built in this release"
-MAKES = "no cluster is made; name one that is there in existing, or leave it out"
-CREDENTIALS = "keys are taken from the environment as boto3 finds them; leave it out"
 
 
 def refuse_unbuilt(document: BacktestSweep, target: Target = "local") -> None:
@@ -51,7 +45,7 @@ def unbuilt_problems(document: BacktestSweep, target: Target = "local") -> Itera
     spec = document.spec
     yield from _refused(spec, UNBUILT)
     if target == "local":
-        yield from _of_the_operator(spec)
+        yield from _refused(spec, OF_THE_OPERATOR)
     for index, engine in enumerate(spec.axes.engine):
         if engine != NATIVE and engine not in PEERS:
             yield f"spec.axes.engine[{index}]: {engine} {NOT_BUILT}; write {one_of([NATIVE, *PEERS])}"
@@ -61,21 +55,16 @@ def unbuilt_problems(document: BacktestSweep, target: Target = "local") -> Itera
             yield f"{field}: {uri} {NOT_BUILT}: no table is downloaded; copy it, and write {right}"
 
 
-def _of_the_operator(spec: Spec) -> Iterator[str]:
-    """Yield one sentence for each field that means something to the operator alone."""
-    yield from _refused(spec, OF_THE_OPERATOR)
-    if spec.cluster is not None and spec.cluster.existing is None:
-        yield f"spec.cluster: {NOT_BUILT}: {MAKES}"
-    if spec.storage is not None and spec.storage.secret_ref is not None:
-        yield f"spec.storage.secretRef: {NOT_BUILT}: {CREDENTIALS}"
-    if spec.storage is not None and spec.storage.service_account_name is not None:
-        yield f"spec.storage.serviceAccountName: {NOT_BUILT}: {CREDENTIALS}"
-
-
-def _refused(spec: Spec, fields: dict[tuple[str, ...], str]) -> Iterator[str]:
-    for path, instead in fields.items():
+def given_fields(spec: Spec, fields: Mapping[tuple[str, ...], str]) -> Iterator[tuple[str, str]]:
+    """Yield, for each of `fields` that says something else than leaving it out would, its name and its sentence."""
+    for path, sentence in fields.items():
         if _differs(spec, path):
-            yield f"spec.{_spelled(spec, path)}: {NOT_BUILT}: {instead}"
+            yield f"spec.{_spelled(spec, path)}", sentence
+
+
+def _refused(spec: Spec, fields: Mapping[tuple[str, ...], str]) -> Iterator[str]:
+    for field, instead in given_fields(spec, fields):
+        yield f"{field}: {NOT_BUILT}: {instead}"
 
 
 def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -92,10 +81,10 @@ def table_uris(spec: Spec) -> Iterator[tuple[str, str]]:
 
 def _differs(spec: Spec, path: tuple[str, ...]) -> bool:
     """Whether the field at `path` says something else than leaving it out would."""
-    model: Model = spec
+    model: Model | None = spec
     for name in path[:-1]:
-        model = getattr(model, name)
-    return bool(getattr(model, path[-1]) != type(model).model_fields[path[-1]].default)
+        model = getattr(model, name, None)
+    return model is not None and bool(getattr(model, path[-1]) != type(model).model_fields[path[-1]].default)
 
 
 def _spelled(spec: Spec, path: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -138,6 +139,9 @@ def run_sweep(spec: str | Path | dict[str, Any], output: str | Path | None) -> F
     finished = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         raise UserError(finished.stderr.strip() or f"the run ended with exit code {finished.returncode}")
+    for said in finished.stderr.splitlines():
+        if ": note: " in said:
+            warnings.warn(said, stacklevel=3)  # 3: the line that calls backsweep.run
     return FinishedSweep(json.loads(finished.stdout)["output"])
 
 

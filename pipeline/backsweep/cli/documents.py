@@ -6,21 +6,29 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backsweep.errors import UserError
 
-__all__ = ["folder_of", "profiles", "read_text", "schema", "validate"]
+if TYPE_CHECKING:
+    from backsweep_api.spec.document import BacktestSweep
+
+__all__ = ["folder_of", "profiles", "read_text", "schema", "tell_cluster_only", "validate"]
 
 
 def validate(options: argparse.Namespace) -> int:
     """Print every problem of a document; exit 0 when there is none."""
+    from backsweep_api.documents import read_document
     from backsweep_api.validation import validate as find_problems
 
-    problems = find_problems(read_text(options.file), options.target)
+    text = read_text(options.file)
+    problems = find_problems(text, options.target)
     for problem in problems:
         sys.stderr.write(f"{options.file}: {problem}\n")
     if problems:
         return 2
+    if options.target == "local":
+        tell_cluster_only(read_document(text), options.file)
     sys.stdout.write(f"{options.file}: valid\n")
     return 0
 
@@ -52,6 +60,14 @@ def profiles(options: argparse.Namespace) -> int:
         sys.stdout.write(f"{name:<{width}}  {profile.summary}{wins}\n")
         sys.stdout.write(f"{'':<{width}}  source: {profile.source}; axes: {axes}\n")
     return 0
+
+
+def tell_cluster_only(document: BacktestSweep, file: str) -> None:
+    """Say which fields of the document in `file` only a cluster acts on: on this machine they change nothing."""
+    from backsweep_api.cluster_only import cluster_only_notes
+
+    for note in cluster_only_notes(document):
+        sys.stderr.write(f"{file}: note: {note}\n")
 
 
 def folder_of(path: str) -> Path:

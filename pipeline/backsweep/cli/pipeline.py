@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backsweep.cli.documents import tell_cluster_only
 from backsweep.cli.prefect import wants_prefect
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.run import exit_code, listener_of, run_bare, run_with_prefect, summary_of
@@ -33,6 +34,7 @@ def pipeline(options: argparse.Namespace) -> int:
     output = Path(options.output or f"runs/{run.document.metadata.name if run.document else run.name}")
     if run.document is not None:
         check_output(output)
+        tell_cluster_only(run.document, options.file)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
         by_prefect = wants_prefect(options, progress.say)
         run_sweep = _sweep_of(run, output, progress)

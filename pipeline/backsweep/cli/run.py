@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backsweep.cli.documents import folder_of, read_text
+from backsweep.cli.documents import folder_of, read_text, tell_cluster_only
 from backsweep.cli.prefect import wants_prefect
 from backsweep.cli.progress import ProgressBar
 from backsweep.cli.tables import print_plan, print_summary
@@ -29,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
     document = flow.read_sweep(read_text(options.file), options.sets)
     output = Path(options.output or f"runs/{document.metadata.name}")
     check_output(output)
+    tell_cluster_only(document, options.file)
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # noqa: TID251  # the clock is read here
     request = flow.Request(document, folder_of(options.file), output, started, baseline=options.baseline)
     with ProgressBar(sys.stderr, quiet=options.json) as progress:
@@ -84,6 +85,7 @@ def plan(options: argparse.Namespace) -> int:
     from backsweep_api.trials import dead_axes, engines_without
 
     document = flow.read_sweep(read_text(options.file), options.sets)
+    tell_cluster_only(document, options.file)
     prepared = flow.prepare(document, folder_of(options.file))
     place = prepared.place
     described = {
