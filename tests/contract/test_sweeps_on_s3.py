@@ -57,6 +57,32 @@ def test_a_bucket_gives_the_digest_of_a_folder_and_is_read_by_everything(bucket:
     assert any("manifest.json" in key for key in bucket.listing())
 
 
+def verify(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "backsweep", "verify", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_manifest_is_verified_where_it_stands(bucket: Bucket, tmp_path: Path) -> None:
+    found = run(tmp_path, {"uri": bucket.uri, "endpointUrl": bucket.server.url})
+    ((key, data),) = bucket.open().manifests()
+    at = f"{bucket.uri}/sweeps/{key.namespace}/{key.name}/{key.spec_digest}/manifest.json"
+    server = ("--endpoint-url", bucket.server.url)
+    code, said = verify(at, *server)
+    assert (code, said.split()[-1]) == (0, found["resultDigest"])
+    trials = json.loads(data)["result"]["objects"]["trials"]
+    bucket.client.delete_object(Bucket=bucket.name, Key=f"some/prefix/objects/sha256/{trials[:2]}/{trials}")
+    code, said = verify(at, *server)
+    assert code == 1
+    assert "result.objects.trials" in said
+    code, said = verify(at.replace(f"/{key.name}/", "/another/"), *server)
+    assert (code, "there is no manifest; backsweep history --store" in said) == (2, True)
+    code, said = verify(bucket.uri, *server)
+    assert (code, "it is no manifest's address; write s3://STORE/sweeps/" in said) == (2, True)
+    code, said = verify(str(tmp_path / "runs/bucket"), *server)
+    assert (code, "leave endpoint and region out" in said) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("storage", "sentence"),
     [

@@ -96,7 +96,9 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
 
 def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verify = _command(commands, "verify", "stored:verify", "re-hash everything a manifest names")
-    verify.add_argument("manifest", metavar="MANIFEST", help="a run folder or its manifest.json")
+    verify.add_argument("manifest", metavar="MANIFEST", help="a run folder, its manifest.json, or one in s3://")
+    verify.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
+    verify.add_argument("--region", help="region of the bucket")
     gc = _command(commands, "gc", "stored:collect", "delete unreferenced objects older than 7 days")
     gc.add_argument(
         "store",

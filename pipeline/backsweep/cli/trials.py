@@ -10,7 +10,7 @@ from typing import Any
 
 from backsweep.cli.tables import format_table
 from backsweep.errors import UserError
-from backsweep.flow.finished.reopen import Reopened, newest_run, reopen
+from backsweep.flow.finished.reopen import Reopened, find_manifest, newest_run, reopen
 from backsweep.notebook import FinishedSweep, find_trial
 from backsweep.plan.labels import label_of
 
@@ -22,7 +22,7 @@ def explain(options: argparse.Namespace) -> int:
     from backsweep.sweep.explanation import explain_trial
 
     reopened = _open(options)
-    path = reopened.folder / "timings.json"
+    path = find_manifest(_folder(options)).parent / "timings.json"
     timings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     described = explain_trial(reopened.series, reopened.store, find_trial(reopened, options.trial), timings)
     if options.json:

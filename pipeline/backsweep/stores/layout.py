@@ -27,6 +27,7 @@ __all__ = [
     "check_format",
     "lineage_name",
     "logs_name",
+    "manifest_place",
     "object_name",
     "sweep_name",
     "unit_name",
@@ -36,6 +37,7 @@ FORMAT = 1
 FORMAT_NAME = "backsweep-store.json"
 FORMAT_BYTES = canonical_json({"format": FORMAT, "kind": "backsweep-store"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
+MANIFEST = re.compile(r"(.+)/sweeps/([^/]+)/([^/]+)/([^/]+)/manifest\.json")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -59,6 +61,12 @@ def sweep_name(key: ManifestKey) -> str:
         if not NAME.fullmatch(part):
             raise StoreError(f"{part!r} cannot be part of a manifest's place; letters, digits, '.', '_', '-' can")
     return f"sweeps/{key.namespace}/{key.name}/{key.spec_digest}"
+
+
+def manifest_place(uri: str) -> tuple[str, ManifestKey] | None:
+    """Return the store in which a manifest's address lies, and whose manifest it is; None for another address."""
+    found = MANIFEST.fullmatch(uri)
+    return None if found is None else (found[1], ManifestKey(*found.groups()[1:]))
 
 
 def logs_name(key: ManifestKey, log: str = "") -> str:

@@ -10,12 +10,13 @@ import numpy as np
 
 from backsweep.data.digests import returns_digest
 from backsweep.errors import BacksweepError, VerificationError
-from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen, store_of
+from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen_from, store_of
 from backsweep.report.tables import read_columns
 from backsweep.stores.manifest import parse_manifest
+from backsweep.stores.opening import AnyStore
 from backsweep.stores.verification import verify
 
-__all__ = ["differences"]
+__all__ = ["differences", "stored_differences"]
 
 
 def differences(place: str | Path) -> Iterator[str]:
@@ -31,15 +32,20 @@ def differences(place: str | Path) -> Iterator[str]:
     except VerificationError as error:
         yield str(error)
         return
+    yield from stored_differences(store, data, path.parent)
+
+
+def stored_differences(store: AnyStore, data: bytes, folder: Path | None = None) -> Iterator[str]:
+    """Yield what differs between the manifest in `data` and `store`, and the run folder where one is given."""
     yield from verify(store, data)
     try:
-        reopened = reopen(path)
+        reopened = reopen_from(store, parse_manifest(data))
     except BacksweepError as error:
         yield str(error)
         return
     yield from _dataset_differences(reopened)
-    if (path.parent / "trials.parquet").is_file():
-        yield from _folder_differences(reopened)
+    if folder is not None and (folder / "trials.parquet").is_file():
+        yield from _folder_differences(reopened, folder)
 
 
 def _dataset_differences(reopened: Reopened) -> Iterator[str]:
@@ -50,8 +56,8 @@ def _dataset_differences(reopened: Reopened) -> Iterator[str]:
             yield f"result.data {dataset.label}: digest is {digest}, but the stored arrays hash to {found}"
 
 
-def _folder_differences(reopened: Reopened) -> Iterator[str]:
-    folder, series = reopened.folder, reopened.series
+def _folder_differences(reopened: Reopened, folder: Path) -> Iterator[str]:
+    series = reopened.series
     stated = reopened.manifest.result["objects"]["trials"]
     found = hashlib.sha256((folder / "trials.parquet").read_bytes()).hexdigest()
     if found != stated:

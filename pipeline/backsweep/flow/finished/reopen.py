@@ -10,6 +10,7 @@ from backsweep.errors import UserError
 from backsweep.flow.prepare import plan_trials
 from backsweep.report.tables import columns_of_bytes
 from backsweep.search.rounds import proposed_points
+from backsweep.stores.layout import manifest_place
 from backsweep.stores.manifest import Manifest, parse_manifest
 from backsweep.stores.opening import AnyStore, open_store
 from backsweep.sweep.datasets import Dataset, open_dataset
@@ -19,19 +20,13 @@ from backsweep_api.documents import document_from_tree
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
 from backsweep_api.trials import Trial, distinct_trials, trials_at
 
-__all__ = ["Reopened", "find_manifest", "newest_run", "reopen", "store_of"]
+__all__ = ["Reopened", "find_manifest", "newest_run", "read_stored", "reopen", "reopen_from", "store_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reopened:
-    """A finished sweep.
+    """A finished sweep."""
 
-    Parameters
-    ----------
-    folder : where its manifest.json was found.
-    """
-
-    folder: Path
     manifest: Manifest
     document: BacktestSweep
     store: AnyStore
@@ -47,9 +42,18 @@ def reopen(place: str | Path) -> Reopened:
     UserError
         If there is no manifest, or its store is gone or lacks what it names.
     """
-    path = find_manifest(place)
-    manifest = parse_manifest(path.read_bytes())
-    store = store_of(manifest)
+    manifest = parse_manifest(find_manifest(place).read_bytes())
+    return reopen_from(store_of(manifest), manifest)
+
+
+def reopen_from(store: AnyStore, manifest: Manifest) -> Reopened:
+    """Open the sweep of a manifest, all that it names read from `store`.
+
+    Raises
+    ------
+    UserError
+        If the store lacks what the manifest names.
+    """
     tree = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -71,13 +75,13 @@ def reopen(place: str | Path) -> Reopened:
             table.fill(row, record)
     if rows:
         message = (
-            f"{path}: the store {store.uri} has no unit {next(iter(rows))}, or it was computed in another numeric "
-            f"environment; run the sweep again"
+            f"{manifest.run['name']}: the store {store.uri} has no unit {next(iter(rows))}, or it was computed in "
+            f"another numeric environment; run the sweep again"
         )
         raise UserError(message)
     stored = columns_of_bytes(store.get_object(manifest.result["objects"]["trials"]), ["dsr"])
     table.metrics.update(stored)  # the one metric that belongs to the sweep and not to the trial's own unit
-    return Reopened(path.parent, manifest, document, store, datasets, SweepSeries(plan, store, table))
+    return Reopened(manifest, document, store, datasets, SweepSeries(plan, store, table))
 
 
 def _trials(manifest: Manifest, document: BacktestSweep, store: AnyStore) -> list[Trial]:
@@ -105,6 +109,26 @@ def find_manifest(place: str | Path) -> Path:
     if not path.is_file():
         raise UserError(f"{place}: there is no manifest.json; give a run folder or a manifest")
     return path
+
+
+def read_stored(uri: str, endpoint_url: str | None, region: str | None) -> tuple[AnyStore, bytes]:
+    """Return the store in which the manifest at `uri` stands, and the manifest; status.manifest.uri is such a uri.
+
+    Raises
+    ------
+    UserError
+        If it is no manifest's address, or nothing stands there.
+    """
+    found = manifest_place(uri)
+    if found is None:
+        raise UserError(
+            f"{uri}: it is no manifest's address; write s3://STORE/sweeps/NAMESPACE/NAME/DIGEST/manifest.json"
+        )
+    store = open_store(found[0], endpoint_url, region)
+    stored = store.get_manifest(found[1])
+    if stored is None:
+        raise UserError(f"{uri}: there is no manifest; backsweep history --store {store.uri} lists those there are")
+    return store, stored.data
 
 
 def newest_run(runs: Path) -> Path:
