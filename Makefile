@@ -29,7 +29,7 @@ cluster-binaries: .venv/.ready-dev ## Kubernetes, KubeRay, KWOK, Kueue and Helm 
 	@$(PYTHON_IN_VENV) -m tests.cluster.binaries
 
 test-cluster: cluster-binaries ## The tests against a real Kubernetes API server and KubeRay (docs/development-cluster.md)
-	@$(PYTHON_IN_VENV) -m pytest tests/cluster
+	@$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) --dist loadfile tests/cluster
 
 images: .venv/.ready-dev ## The container images, without a container engine (docs/images.md); root
 	@sh .ci/cluster-packages
