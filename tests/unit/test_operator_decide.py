@@ -164,6 +164,14 @@ def test_what_the_flow_last_reported_is_not_overwritten_by_its_progress_when_its
     assert written(decide(snapshot(sweep, flow_runs=(told,)), NOW)).trials == TrialCounts(total=4, done=4)
 
 
+def test_a_flow_that_has_not_planned_yet_takes_no_count_away() -> None:
+    run = run_of(BASE, flow_run_id="flow-id")
+    begun = flow(run, progress=Progress(TrialCounts(), NOW - 1))
+    sweep = sweep_of(BASE, run=run, trials=TrialCounts(total=1_000))
+    seen = snapshot(sweep, clusters=(cluster(run),), flow_runs=(begun,), jobs=(job(run),))
+    assert written(decide(seen, NOW)).trials == TrialCounts(total=1_000)
+
+
 def test_when_prefect_is_away_nothing_goes_on_costing_for_that() -> None:
     run = stopping(age=61)
     seen = snapshot(sweep_of(BASE, run=run), clusters=(cluster(run),), jobs=(job(run),), flow_runs=(flow(run),))

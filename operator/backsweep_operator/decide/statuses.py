@@ -165,8 +165,9 @@ def _trials(situation: Situation) -> TrialCounts | None:
     report, flow_run, run = situation.report, situation.flow_run, situation.run
     if report is not None and report.trials is not None:
         return report.trials
-    if flow_run is not None and flow_run.progress is not None and (run is None or run.stop is None):
-        return flow_run.progress.trials
+    progress = None if flow_run is None or (run is not None and run.stop is not None) else flow_run.progress
+    if progress is not None and progress.trials.total:  # none are counted before the flow has planned
+        return progress.trials
     before = situation.status.trials
     if situation.document is None or (before is not None and not situation.changed):
         return before
