@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backsweep_api.documents import document_from_tree, read_document_tree
 from backsweep_api.errors import SpecError
 from backsweep_api.fields import field_at, fields_of, is_list, models_at
 from backsweep_api.nearest import nearest, one_of
 from backsweep_api.spec.base import Model
-from backsweep_api.spec.document import Spec
+from backsweep_api.spec.document import BacktestSweep, Spec
 from backsweep_api.tree import read_value
 
-__all__ = ["apply_set"]
+__all__ = ["apply_set", "read_with_sets"]
+
+
+def read_with_sets(text: str, sets: Sequence[str]) -> BacktestSweep:
+    """Return the document in `text` with each `path=value` applied, one after the other.
+
+    Raises
+    ------
+    SpecError
+        If the text, a path or what comes of them is wrong.
+    """
+    tree = read_document_tree(text)
+    for assignment in sets:
+        tree = apply_set(tree, assignment)
+    return document_from_tree(tree)
 
 
 def apply_set(tree: Mapping[str, Any], assignment: str) -> dict[str, Any]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from backsweep_api.documents import read_document
 from backsweep_api.errors import SpecError
 from backsweep_api.not_built import Target, table_uris, unbuilt_problems
+from backsweep_api.overrides import read_with_sets
 from backsweep_api.spec.document import BacktestSweep
 
 __all__ = ["Target", "cluster_problems", "validate"]
 
 
-def validate(text: str, target: Target = "local") -> list[str]:
-    """Return one sentence for each problem of the document in `text`; none if it can run on `target`.
+def validate(text: str, target: Target = "local", sets: Sequence[str] = ()) -> list[str]:
+    """Return one sentence for each problem of the document in `text` with `sets` applied; none if it can run.
 
     local: also what this release does not do on one machine. cluster: also what only a laptop can do, and what no
     part of this release does; the API server says the same of most of it (docs/crd.md).
     """
     try:
-        document = read_document(text)
+        document = read_with_sets(text, sets)
     except SpecError as error:
         return list(error.problems)
     if target == "local":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from backsweep_api.documents import document_from_tree
 from backsweep_api.errors import SpecError
 from backsweep_api.overrides import apply_set
+from backsweep_api.validation import validate
 
 
 def tree() -> dict[str, Any]:
@@ -89,3 +91,13 @@ def test_a_place_in_a_list_is_a_number() -> None:
     ]
     changed = apply_set(tree(), "axes.profile.0=nco")
     assert document_from_tree(changed).normalised()["spec"]["axes"]["profile"] == ["nco"]
+
+
+def test_validate_says_what_is_wrong_with_what_was_set() -> None:
+    text = json.dumps(tree())
+    assert validate(text, "local", ["walkForward.test=10"]) == []
+    assert (
+        validate(text, "local", ["suspend=true"]) == validate(json.dumps(set_in(tree(), suspend=True)), "local") != []
+    )
+    (told,) = validate(text, "cluster", ["walkForward.trian=1"])
+    assert told.startswith("--set walkForward.trian=1: trian is not a field of walkForward; did you mean train?")

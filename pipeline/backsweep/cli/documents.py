@@ -18,17 +18,17 @@ __all__ = ["folder_of", "profiles", "read_text", "schema", "tell_cluster_only", 
 
 def validate(options: argparse.Namespace) -> int:
     """Print every problem of a document; exit 0 when there is none."""
-    from backsweep_api.documents import read_document
+    from backsweep_api.overrides import read_with_sets
     from backsweep_api.validation import validate as find_problems
 
     text = read_text(options.file)
-    problems = find_problems(text, options.target)
+    problems = find_problems(text, options.target, options.sets)
     for problem in problems:
         sys.stderr.write(f"{options.file}: {problem}\n")
     if problems:
         return 2
     if options.target == "local":
-        tell_cluster_only(read_document(text), options.file)
+        tell_cluster_only(read_with_sets(text, options.sets), options.file)
     sys.stdout.write(f"{options.file}: valid\n")
     return 0
 

@@ -26,10 +26,9 @@ from backsweep.stores.opening import AnyStore, StoreAddress, open_store
 from backsweep.sweep.datasets import Dataset, put_dataset
 from backsweep.sweep.work import module_folders
 from backsweep_api.canonical import digest
-from backsweep_api.documents import document_from_tree, read_document_tree
 from backsweep_api.identity import spec_digest
 from backsweep_api.not_built import refuse_unbuilt
-from backsweep_api.overrides import apply_set
+from backsweep_api.overrides import read_with_sets
 from backsweep_api.rounds import SearchSpace, Values
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import Trial, count_trials, distinct_trials, longest_lookback
@@ -140,10 +139,7 @@ def read_sweep(text: str, sets: Sequence[str]) -> BacktestSweep:
     ------
     SpecError, NotBuiltError
     """
-    tree = read_document_tree(text)
-    for assignment in sets:
-        tree = apply_set(tree, assignment)
-    document = document_from_tree(tree)
+    document = read_with_sets(text, sets)
     refuse_unbuilt(document)
     return document
 
