@@ -16,9 +16,10 @@ from tests.cluster.processes import NotReadyError, Ports, Process
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTS_ONE_AND_WAITS = """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from tests.cluster.processes import Process
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     child = Process("sleeper", ["sleep", "300"], Path(sys.argv[1]))
     child.start()
     while Path(f"/proc/{child.pid}/comm").read_text() != "sleep\\n":
