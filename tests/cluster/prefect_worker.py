@@ -95,6 +95,14 @@ class PrefectWorker:
         if attempt.attempt <= len(ends):
             self.end(meta["name"], run, ends[attempt.attempt - 1])
 
+    def get_on(self, done: int) -> None:
+        """Let each flow that runs tell how far it is."""
+        for pod in self.plane.all("pods", self.namespace, LABEL_RUN):
+            labels = pod["metadata"]["labels"]
+            attempt = AttemptName.from_labels(self.namespace, labels)
+            if attempt is not None and pod["metadata"]["uid"] in self.running:
+                self.tell(attempt, labels[LABEL_RUN], done=done)
+
     def tell(self, attempt: AttemptName, run: str, *, done: int) -> None:
         """Publish the progress artifact."""
         told = FlowProgress(trials=TrialCounts(total=TOTAL, done=done))

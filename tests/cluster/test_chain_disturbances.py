@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -70,9 +71,13 @@ def test_someone_else_keeps_writing_to_the_same_objects(chain: Chain) -> None:
         chain.reaches("disputed", State.RUNNING, attempt=1)
         made = uids(chain, "disputed")
         assert len(made) == 3
-        chain.until(
-            lambda: second.written > 300 and calls(chain, code="409") > conflicts, "both to have been in the way"
-        )
+        counts = itertools.cycle(range(1, 4))
+
+        def in_the_way() -> bool:
+            chain.worker.get_on(next(counts))  # so that the operator, too, goes on writing
+            return second.written > 300 and calls(chain, code="409") > conflicts
+
+        chain.until(in_the_way, "both to have been in the way", 200)
         chain.worker.ends["disputed"] = [DONE]
         chain.reaches("disputed", State.SUCCEEDED, attempt=1)
     assert uids(chain, "disputed") < made, "only the Job is left, and nothing was made anew"

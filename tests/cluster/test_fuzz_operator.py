@@ -95,7 +95,7 @@ def ended(calls: ApiCalls, namespace: str) -> dict[str, str]:
 
 def look(calls: ApiCalls, namespace: str, serving: Operator, made: list[str]) -> dict[str, str]:
     """Wait until each sweep has come to something, and see that the operator bore it."""
-    wait_until(lambda: set(made) <= ended(calls, namespace).keys(), "each sweep to come to something", 180)
+    wait_until(lambda: set(made) <= ended(calls, namespace).keys(), "each sweep to come to something", 400)
     assert serving.process.alive()
     assert serving.ask("/healthz") == (200, "ok\n")
     assert f'backsweep_passes_total{{end="{InvariantError.reason}"}}' not in serving.ask("/metrics")[1]

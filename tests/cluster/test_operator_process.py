@@ -131,7 +131,7 @@ def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
     leader.process.pause()
     wait_until(other.leads_again, "the other to take over", 60)
     leader.process.resume()
-    wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 30)
+    wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 90)
     wait_until(lambda: len(clusters(plane, namespace)) == 3, "all clusters")
     assert {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)} == {1}
     assert (flow_runs(prefect), len(plane.all("networkpolicies", namespace))) == (3, 3)
