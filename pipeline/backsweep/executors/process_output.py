@@ -41,7 +41,8 @@ def _print_to(theirs: Connection) -> None:
     for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
         os.dup2(theirs.fileno(), number)
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
+            # A line in one write, also under PYTHONUNBUFFERED: the pipe is every process's, and pieces would mix.
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _log(ours: Connection) -> None:
