@@ -15,6 +15,7 @@ from tests.cluster.node.enclosure import Enclosure
 from tests.cluster.node.images import BUSYBOX_IMAGE, load_images, loaded_images
 from tests.cluster.node.node import Node, down, up
 from tests.cluster.node.places import node_folder
+from tests.e2e.releases import Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +66,17 @@ def image(real: Cluster) -> Callable[[str], str]:
         return built.reference
 
     return reference
+
+
+@pytest.fixture(scope="session")
+def release(real: Cluster, image: Callable[[str], str]) -> Iterator[Release]:
+    """Install one release for all who share it; installing takes half a minute."""
+    key = secrets.token_hex(3)
+    made = Release(real, image, f"backsweep-{key}", f"quant-{key}")
+    made.install()
+    yield made
+    for namespace in (made.team, made.own):
+        real.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 AUTH_SECRET, KEYS_SECRET = "backsweep-prefect-auth", "results-keys"
 PARTS = ("prefect", "operator", "worker")
 SECONDS_TO_INSTALL = 600.0
+SECONDS_TO_RUN = 900.0
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -139,6 +140,15 @@ class Release:
 
     def sweep(self, name: str) -> Object:
         return self.cluster.get("backtestsweep", name, self.team)
+
+    def await_end(self, name: str) -> str:
+        """Wait until a sweep has ended, and return the reason."""
+        wait_until(
+            lambda: "True" in (condition(self.sweep(name), each).get("status") for each in ("Complete", "Failed")),
+            f"sweep {name} to end",
+            SECONDS_TO_RUN,
+        )
+        return str(condition(self.sweep(name), "Complete")["reason"])
 
     def leftovers(self, name: str) -> list[str]:
         """Name what is there for a sweep, besides the sweep."""

@@ -1,84 +1,42 @@
 """The whole path with real pods: a release is installed, sweeps are computed on clusters of their own, all of it goes.
 
-The tests of this file use one release, in their order; the last one removes it.
+The tests of this file use the session's release, in their order; the last one removes it, so that no file that uses
+it may have a name after this one's.
 """
 
 from __future__ import annotations
 
-import json
-import secrets
-import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from tests.cluster.clusters import wait_until
-from tests.e2e.releases import KEYS_SECRET, PROGRAMS, ROOT, Release, condition
+from tests.e2e.releases import KEYS_SECRET, condition
+from tests.e2e.sweeps import LITTLE, example, laptop_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.cluster.clusters import Cluster
+    from tests.e2e.releases import Release
 
 pytestmark = pytest.mark.timeout(1800)  # images may have to be built, and the machine is shared
 
-SECONDS_TO_RUN = 900.0
 SECONDS_TO_CLEAN = 30.0
-LITTLE = {"head": {"cpu": "300m"}, "workers": {"min": 2, "max": 2, "cpu": "400m"}}
 FETCH = "import boto3, sys; boto3.client('s3').download_file(*sys.argv[1:])"
 UI = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:4200/').read().decode())"
-
-
-@pytest.fixture(scope="module")
-def release(real: Cluster, image: Callable[[str], str]) -> Iterator[Release]:
-    key = secrets.token_hex(3)
-    made = Release(real, image, f"backsweep-{key}", f"quant-{key}")
-    made.install()
-    yield made
-    for namespace in (made.team, made.own):
-        real.kubectl("delete", "namespace", namespace, "--wait=false")
-
-
-def example(name: str, **spec: Any) -> dict[str, Any]:
-    """Read a document of examples/ and say more in its spec."""
-    document: dict[str, Any] = yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text(encoding="utf-8"))
-    document["spec"] |= spec
-    return document
-
-
-def await_end(release: Release, name: str) -> str:
-    """Wait until a sweep has ended, and return the reason."""
-    wait_until(
-        lambda: "True" in (condition(release.sweep(name), each).get("status") for each in ("Complete", "Failed")),
-        f"sweep {name} to end",
-        SECONDS_TO_RUN,
-    )
-    return str(condition(release.sweep(name), "Complete")["reason"])
-
-
-def laptop_digest(name: str, folder: Path) -> str:
-    """Compute an example on this machine, without a cluster, and return the digest of the result."""
-    text = yaml.safe_dump(example(name, execution={"mode": "local"}))
-    (folder / "sweep.yaml").write_text(text, encoding="utf-8")
-    command = [str(PROGRAMS / "backsweep"), "run", "--no-prefect", "sweep.yaml", "--output", "run"]
-    subprocess.run(command, cwd=folder, check=True)
-    found: str = json.loads((folder / "run" / "manifest.json").read_text(encoding="utf-8"))["resultDigest"]
-    return found
 
 
 def test_a_small_sweep_is_computed_on_a_cluster_that_is_gone_when_it_is_done(release: Release, tmp_path: Path) -> None:
     one = {**LITTLE, "workers": {"min": 1, "max": 1, "cpu": "400m"}}
     release.apply(example("small", execution={"mode": "ray"}, cluster=one, ttlSecondsAfterFinished=0))
-    assert await_end(release, "small") == "Succeeded"
+    assert release.await_end("small") == "Succeeded"
     wait_until(lambda: release.leftovers("small") == [], "everything of the sweep to be gone", SECONDS_TO_CLEAN)
     assert release.sweep("small")["status"]["manifest"]["resultDigest"] == laptop_digest("small", tmp_path)
 
 
 def test_the_tournament_gives_the_result_of_a_laptop(release: Release, tmp_path: Path) -> None:
     release.apply(example("sp500-tournament", cluster=LITTLE))
-    assert await_end(release, "sp500-tournament") == "Succeeded"
+    assert release.await_end("sp500-tournament") == "Succeeded"
     wait_until(
         lambda: not any(each.startswith("raycluster") for each in release.leftovers("sp500-tournament")),
         "the RayCluster to be gone",
