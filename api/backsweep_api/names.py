@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ ANNOTATION_DELETE_AFTER = "backsweep.dev/delete-after"
 DIGEST_DIGITS = 16
 UID_DIGITS = 8
 LONGEST_CHILD_NAME = 50  # KubeRay refuses longer ones: it appends endings of its own
+NUMBER = re.compile(r"[0-9]{1,9}")  # of an attempt: labels and keys can be written by others, and names stay short
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,7 +107,7 @@ class AttemptName:
     def from_labels(cls, namespace: str, labels: Mapping[str, str]) -> AttemptName | None:
         """Return the attempt whose labels an object carries, or None if they are not ours."""
         found = [labels.get(key, "") for key in (LABEL_SWEEP, LABEL_UID, LABEL_DIGEST, LABEL_ATTEMPT)]
-        if not all(found) or not found[3].isdecimal():
+        if not all(found) or not NUMBER.fullmatch(found[3]):
             return None
         return cls(namespace, found[0], found[1], found[2], int(found[3]))
 
@@ -113,7 +115,7 @@ class AttemptName:
     def from_key(cls, key: str) -> AttemptName | None:
         """Return the attempt that an idempotency key names, or None if it is not one of ours."""
         parts = key.split("/")
-        if len(parts) != 5 or not parts[4].isdecimal():
+        if len(parts) != 5 or not NUMBER.fullmatch(parts[4]):
             return None
         namespace, sweep, uid, digest, attempt = parts
         return cls(namespace, sweep, uid, digest, int(attempt))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backsweep_api.conditions import Phase
-from backsweep_api.names import AttemptName
+from backsweep_api.names import LABEL_ATTEMPT, AttemptName
 from backsweep_api.spec.execution import Storage
 from backsweep_api.status import Condition, Run, SweepStatus, instant_of, timestamp
 from backsweep_operator.act import Hands, act
@@ -270,6 +270,23 @@ def test_pods_clusters_and_jobs_are_read_as_they_are_written() -> None:
     assert done is not None
     assert (done.complete, done.failed, done.finished) == (True, False, True)
     assert job_view({"metadata": {"name": "x", "namespace": "n"}}) is None
+
+
+def test_a_pod_of_another_hand_with_our_labels_hides_no_other_and_ends_no_process() -> None:
+    """Whoever may make pods in a served namespace may write anything that the API server takes."""
+    seen = Seen()
+    spellings = ["1e3", "100n", "2P", "1E2"]
+    pods = []
+    for number, cpu in enumerate(spellings):
+        container = {"resources": {"requests": {"cpu": cpu, "memory": "128974848000m"}}}
+        pods.append({**FLOW_POD, "metadata": {**FLOW_POD["metadata"], "name": f"p{number}"}})
+        pods[-1] |= {"spec": {"containers": [container]}, "status": {}}
+    seen.replace(Kind.POD, pods, 9, "n")
+    assert len(seen.views[Kind.POD]) == len(spellings)
+    for number in ("9" * 5_000, "1" * 10, "x", ""):
+        labels = {**ATTEMPT.labels, LABEL_ATTEMPT: number}
+        assert AttemptName.from_labels("n", labels) is None
+        assert AttemptName.from_key(f"n/s/u/d/{number}") is None
 
 
 def test_status_is_written_as_kubernetes_reads_it_and_newer_fields_are_passed_over() -> None:
