@@ -30,6 +30,8 @@ AUTH_SECRET, KEYS_SECRET = "backsweep-prefect-auth", "results-keys"
 PARTS = ("prefect", "operator", "worker")
 SECONDS_TO_INSTALL = 600.0
 SECONDS_TO_RUN = 900.0
+# Progress is seen when it is made, so that what disturbs a sweep can wait for it.
+OFTEN = {"pollSeconds": 2, "statusSeconds": 2}
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
@@ -67,12 +69,13 @@ class Release:
             "operator": little,
             "prefect": {"server": little, "worker": {**little, "querySeconds": 2}},
             "sweeps": {
+                **OFTEN,
                 "storage": {
                     "uri": f"s3://{bucket}/{self.team}",
                     "endpointUrl": storage.get("AWS_ENDPOINT_URL_S3", ""),
                     "region": storage["AWS_DEFAULT_REGION"],
                     "secretName": KEYS_SECRET,
-                }
+                },
             },
         }
 
@@ -106,6 +109,10 @@ class Release:
         status, wanted = found["status"], found["spec"]["replicas"]
         counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
         return status.get("observedGeneration") == found["metadata"]["generation"] and counts == [wanted] * 3
+
+    def pods(self, part: str) -> list[Object]:
+        """Return the pods of a part of the release."""
+        return self.cluster.all("pods", self.own, f"app.kubernetes.io/component={part}")
 
     def helm(self, *arguments: str, namespace: str = "") -> str:
         return self.run(str(binaries.find("helm")), *arguments, f"--namespace={namespace or self.own}")
@@ -141,12 +148,12 @@ class Release:
     def sweep(self, name: str) -> Object:
         return self.cluster.get("backtestsweep", name, self.team)
 
-    def await_end(self, name: str) -> str:
+    def await_end(self, name: str, seconds: float = SECONDS_TO_RUN) -> str:
         """Wait until a sweep has ended, and return the reason."""
         wait_until(
             lambda: "True" in (condition(self.sweep(name), each).get("status") for each in ("Complete", "Failed")),
             f"sweep {name} to end",
-            SECONDS_TO_RUN,
+            seconds,
         )
         return str(condition(self.sweep(name), "Complete")["reason"])
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from tests.e2e.releases import PROGRAMS, ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LITTLE = {"head": {"cpu": "300m"}, "workers": {"min": 2, "max": 2, "cpu": "400m"}}
@@ -22,11 +26,31 @@ def example(name: str, **spec: Any) -> dict[str, Any]:
     return document
 
 
+@contextmanager
+def laptop_run(document: dict[str, Any], folder: Path) -> Iterator[Callable[[], str]]:
+    """Let this machine compute a sweep without a cluster, beside the test and yielding to pods.
+
+    Yields what waits for the end and returns the digest of the result.
+    """
+    alone = {**document, "spec": {**document["spec"], "execution": {"mode": "local"}}}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(alone), encoding="utf-8")
+    command = ["nice", str(PROGRAMS / "backsweep"), "run", "--no-prefect", "sweep.yaml", "--output", "run"]
+    process = subprocess.Popen(command, cwd=folder, start_new_session=True)
+
+    def digest() -> str:
+        assert process.wait() == 0
+        found: str = json.loads((folder / "run" / "manifest.json").read_text(encoding="utf-8"))["resultDigest"]
+        return found
+
+    try:
+        yield digest
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
 def laptop_digest(name: str, folder: Path) -> str:
     """Compute an example on this machine, without a cluster, and return the digest of the result."""
-    text = yaml.safe_dump(example(name, execution={"mode": "local"}))
-    (folder / "sweep.yaml").write_text(text, encoding="utf-8")
-    command = [str(PROGRAMS / "backsweep"), "run", "--no-prefect", "sweep.yaml", "--output", "run"]
-    subprocess.run(command, cwd=folder, check=True)
-    found: str = json.loads((folder / "run" / "manifest.json").read_text(encoding="utf-8"))["resultDigest"]
-    return found
+    with laptop_run(example(name), folder) as digest:
+        return digest()

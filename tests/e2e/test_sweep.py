@@ -85,7 +85,7 @@ def test_an_upgrade_and_its_rollback_leave_finished_sweeps_alone(release: Releas
     assert "BACKSWEEP_POLL_SECONDS=7" in operator_environment(release)
     release.helm("rollback", "backsweep", "1", "--wait")
     release.await_parts()
-    assert "BACKSWEEP_POLL_SECONDS=10" in operator_environment(release)
+    assert "BACKSWEEP_POLL_SECONDS=2" in operator_environment(release)
     sweep = release.sweep("sp500-tournament")
     assert (sweep["status"]["run"], condition(sweep, "Complete")["reason"]) == (before, "Succeeded")
 

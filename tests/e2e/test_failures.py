@@ -1,0 +1,85 @@
+"""A sweep on real pods to which one thing after the other happens gives the result of a laptop, and leaves nothing.
+
+The tests of this file disturb one sweep, in their order; the last one sees how it ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.cluster.clusters import wait_until
+from tests.e2e.disturbances import (
+    SECONDS_TO_CLEAN,
+    flow_killed,
+    operator_killed,
+    suspended_and_resumed,
+    worker_killed,
+)
+from tests.e2e.running import RunningSweep
+from tests.e2e.sweeps import LITTLE, laptop_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.releases import Release
+
+pytestmark = pytest.mark.timeout(1800)  # images may have to be built, and the machine is shared
+
+
+def slow_sweep(name: str, start: str, limits: int) -> dict[str, Any]:
+    """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme."""
+    return {
+        "apiVersion": "backsweep.dev/v1alpha1",
+        "kind": "BacktestSweep",
+        "metadata": {"name": name},
+        "spec": {
+            "data": {"name": "sp500-20", "start": start},
+            "walkForward": {"purge": 1},
+            "execution": {"mode": "ray"},
+            "axes": {
+                "profile": ["min_cvar"],
+                "lookback": [126, 189, 252],
+                "constraints": [{"turnoverLimit": 0.05 + each / 100} for each in range(limits)],
+            },
+            "cluster": LITTLE,
+            "ttlSecondsAfterFinished": 0,
+        },
+    }
+
+
+DOCUMENT = slow_sweep("disturbed", "2012-01-03", 24)
+
+
+@pytest.fixture(scope="module")
+def digest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Begin to compute the sweep on this machine, and give what waits for the result's digest."""
+    with laptop_run(DOCUMENT, tmp_path_factory.mktemp("laptop")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sweep(digest: Callable[[], str], release: Release) -> RunningSweep:
+    """Apply the sweep and wait until it computes."""
+    release.apply(DOCUMENT)
+    made = RunningSweep(release, DOCUMENT["metadata"]["name"])
+    made.await_more()
+    return made
+
+
+@pytest.mark.parametrize(
+    "disturb", [worker_killed, operator_killed, flow_killed, suspended_and_resumed], ids=lambda each: each.__name__
+)
+def test_a_sweep_goes_on_after(disturb: Callable[[RunningSweep], None], sweep: RunningSweep) -> None:
+    disturb(sweep)
+    sweep.await_more()
+
+
+def test_a_sweep_that_was_disturbed_gives_the_result_of_a_laptop(
+    sweep: RunningSweep, digest: Callable[[], str]
+) -> None:
+    assert sweep.release.await_end(sweep.name) == "Succeeded"
+    wait_until(lambda: sweep.release.leftovers(sweep.name) == [], "nothing of it to be left", SECONDS_TO_CLEAN)
+    status = sweep.status()
+    assert status["manifest"]["resultDigest"] == digest()
+    assert (status["run"]["attempt"], status["run"]["failures"]) == (2, 0), "resumed once, and nothing else was lost"
