@@ -144,7 +144,8 @@ class LeaseKeeper:
             self._fence.check()
             try:
                 # Past the fence's time a renewal may still be on its way; it must not be waited for.
-                await asyncio.wait_for(self._renew(), self._fence.hold_seconds)
+                async with asyncio.timeout(self._fence.hold_seconds):
+                    await self._renew()
             except WriteConflictError:
                 await self._look_who()
             except (TransientError, TimeoutError) as error:

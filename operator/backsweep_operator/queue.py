@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -124,10 +125,10 @@ class AsyncQueue(Generic[Key]):
             due = self.keys.next_due()
             wait = None if due is None else max(due - self._clock(), 0.0)
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it loses a cancellation that meets a change, and the process never ends.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     def done(self, key: Key, again_after_seconds: float | None) -> None:
         """Take a key back after a pass that went well."""

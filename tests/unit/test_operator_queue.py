@@ -98,3 +98,18 @@ def test_a_waiting_task_gets_a_key_when_one_is_noticed_or_falls_due() -> None:
         return got
 
     assert asyncio.run(scene()) == ["a", "a", "a"]
+
+
+def test_a_waiting_task_that_is_cancelled_as_a_key_comes_ends() -> None:
+    async def scene() -> bool:
+        queue: AsyncQueue[str] = AsyncQueue(asyncio.get_running_loop().time)
+        taking = [asyncio.create_task(queue.take()) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        queue.notice("a")
+        await asyncio.sleep(0)
+        for each in taking:
+            each.cancel()
+        await asyncio.wait(taking, timeout=1)
+        return all(each.done() for each in taking)
+
+    assert asyncio.run(scene())
