@@ -18,7 +18,7 @@ from backsweep_operator.errors import CallRefusedError, UnavailableError, WriteC
 from backsweep_operator.metrics import OperatorMetrics
 from backsweep_operator.ports import Fence
 
-__all__ = ["Answer", "Call", "Caller", "Server", "pages"]
+__all__ = ["Answer", "Call", "Caller", "Server", "Silence", "pages"]
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.2
@@ -71,6 +71,14 @@ class Answer:
         body = self.body if isinstance(self.body, dict) else {}
         said = body.get("message") or body.get("detail") or body.get("exception_message") or self.body or ""
         return (said if isinstance(said, str) else json.dumps(said))[:LONGEST_SAID]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No answer: why, and whether the server may have got the call."""
+
+    why: str
+    sent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +139,27 @@ class Caller:
         LeaseLostError
             If the lease is lost; this attempt was not sent.
         """
-        signed_anew = False
-        for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
+        attempt, signed_anew = 0, False
+        while True:
+            attempt += 1
             async with self._place(call):
                 if call.writes and self._server.fence is not None:
                     self._server.fence.check()
-                answer, sent = await self._attempt(call, signed_anew)
-            if answer is not None and (answer.ok or answer.status in call.accept):
-                return answer
-            if answer is not None and answer.status == 401 and not signed_anew:
+                answer = await self._attempt(call, signed_anew)
+            said = answer if isinstance(answer, Answer) else None
+            if said is not None and (said.ok or said.status in call.accept):
+                return said
+            last = attempt == ATTEMPTS
+            if said is not None and said.status == 401 and not (signed_anew or last):
                 signed_anew = True
                 continue
-            if last or not self._may_repeat(call, answer, sent=sent):
+            if last or not self._may_repeat(call, answer):
                 raise self._error(call, answer)
-            asked = 0.0 if answer is None else answer.retry_after_seconds or 0.0
-            wait = max(min(FIRST_WAIT_SECONDS * 4.0**attempt, LONGEST_WAIT_SECONDS), asked)
+            asked = 0.0 if said is None else said.retry_after_seconds or 0.0
+            wait = max(min(FIRST_WAIT_SECONDS * 4.0 ** (attempt - 1), LONGEST_WAIT_SECONDS), asked)
             if wait > LONGEST_WAIT_SECONDS:
                 raise self._error(call, answer)
             await asyncio.sleep(wait * (0.75 + 0.5 * self._server.jitter()))
-        raise self._error(call, None)
 
     @contextlib.asynccontextmanager
     async def _place(self, call: Call) -> AsyncIterator[None]:
@@ -164,11 +173,11 @@ class Caller:
                     for places in (self._writing, self._places) if call.writes else (self._places,):
                         await held.enter_async_context(places)
             except TimeoutError:
-                raise self._error(call, None) from None
+                raise self._error(call, Silence("all that may be under way wait for one", sent=False)) from None
             yield
 
-    async def _attempt(self, call: Call, anew: bool) -> tuple[Answer | None, bool]:
-        """Send once; return what was answered, and whether the server may have got it."""
+    async def _attempt(self, call: Call, anew: bool) -> Answer | Silence:
+        """Send once, and return what came of it."""
         server, began = self._server, time.monotonic()
         if self._session is None:
             verified = True if server.ssl_context is None else server.ssl_context
@@ -176,7 +185,7 @@ class Caller:
             self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
         headers = {**server.headers(anew), "Content-Type": call.content_type, "Accept": "application/json"}
         data = None if call.body is None else json.dumps(call.body, separators=(",", ":")).encode()
-        code, sent = "none", True
+        code = "none"
         try:
             async with self._session.request(
                 call.method,
@@ -189,28 +198,27 @@ class Caller:
             ) as response:
                 code = str(response.status)
                 raw = await response.read()
-                return Answer(response.status, _parsed(raw), _retry_after(response.headers.get("Retry-After"))), True
-        except aiohttp.ClientConnectorError:
-            sent = False
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            pass
+                return Answer(response.status, _parsed(raw), _retry_after(response.headers.get("Retry-After")))
+        except aiohttp.ClientConnectorError as error:
+            return Silence(_words(error), sent=False)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Silence(_words(error), sent=True)
         finally:
             server.metrics.calls.add(server.who, call.name, code)
             server.metrics.call_seconds.observe(time.monotonic() - began, server.who)
-        return None, sent
 
     @staticmethod
-    def _may_repeat(call: Call, answer: Answer | None, *, sent: bool) -> bool:
+    def _may_repeat(call: Call, answer: Answer | Silence) -> bool:
         """Whether to send it again here and now."""
-        if answer is None:
-            return call.again or not sent
+        if isinstance(answer, Silence):
+            return call.again or not answer.sent
         return answer.status == 429 or (call.again and answer.status >= 500)
 
-    def _error(self, call: Call, answer: Answer | None) -> TransientError:
+    def _error(self, call: Call, answer: Answer | Silence) -> TransientError:
         """Return the error an answer is, in a sentence."""
         what = f"{call.name} {call.about}".strip()
-        if answer is None:
-            return UnavailableError(f"{self._server.who} gave no answer to {what}")
+        if isinstance(answer, Silence):
+            return UnavailableError(f"{self._server.who} gave no answer to {what}: {answer.why}")
         said = f"{self._server.who} answers {answer.status} to {what}: {answer.message or 'nothing more'}"
         if answer.status in (409, 410, 412):
             return WriteConflictError(said)
@@ -222,6 +230,13 @@ class Caller:
 def pages(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
     """Return items in pages of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _words(error: Exception) -> str:
+    """Return what the HTTP client says of a failure; of a time-out it says nothing."""
+    if isinstance(error, TimeoutError):
+        return "it took too long"
+    return str(error)[:LONGEST_SAID] or type(error).__name__
 
 
 def _parsed(raw: bytes) -> Any:

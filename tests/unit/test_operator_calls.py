@@ -1,15 +1,17 @@
-"""How many calls are under way at the same time, and that none waits for its place for ever."""
+"""How many calls are under way at the same time, that none waits for its place for ever, what one that fails says."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from backsweep_operator import calls
 from backsweep_operator.calls import Answer, Call, Caller, Server
-from backsweep_operator.errors import UnavailableError
+from backsweep_operator.errors import CallRefusedError, UnavailableError
 from backsweep_operator.metrics import OperatorMetrics
 
 READ, WRITE = Call("read", "GET", "/it"), Call("write", "PUT", "/it", writes=True)
@@ -24,12 +26,12 @@ class Patient:
     under_way: list[str] = field(default_factory=list)
     most: dict[str, int] = field(default_factory=dict)
 
-    async def attempt(self, call: Call, _: bool) -> tuple[Answer, bool]:
+    async def attempt(self, call: Call, _: bool) -> Answer:
         self.under_way.append(call.name)
         self.most[call.name] = max(self.under_way.count(call.name), self.most.get(call.name, 0))
         await self.goes_on.wait()
         self.under_way.remove(call.name)
-        return Answer(200, {}), True
+        return Answer(200, {})
 
 
 def patient(monkeypatch: pytest.MonkeyPatch, call_seconds: float, **places: Any) -> Patient:
@@ -65,3 +67,37 @@ def test_a_call_that_gets_no_place_in_the_time_of_an_attempt_is_unanswered(monke
         assert (await api.caller.call(WRITE)).ok
 
     asyncio.run(behind_one_that_hangs())
+
+
+def test_why_there_was_no_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.001)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and never listens
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+        async def ask() -> None:
+            caller = Caller(Server("Prefect", url, lambda _: {}, None, OperatorMetrics(), lambda: 0.0))
+            try:
+                await caller.call(READ)
+            finally:
+                await caller.close()
+
+        with pytest.raises(UnavailableError, match="gave no answer to read: Cannot connect to host"):
+            asyncio.run(ask())
+
+
+def test_a_token_refused_at_the_last_attempt_is_a_refusal_and_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "FIRST_WAIT_SECONDS", 0.001)
+
+    async def turned_away_then_refused() -> None:
+        api = patient(monkeypatch, 5.0)
+        answers = [*[Answer(429, {})] * (calls.ATTEMPTS - 1), Answer(401, {"message": "who are you"})]
+
+        async def answer(_: Call, anew: bool) -> Answer:
+            return answers.pop(0)
+
+        monkeypatch.setattr(api.caller, "_attempt", answer)
+        with pytest.raises(CallRefusedError, match="answers 401 to read: who are you"):
+            await api.caller.call(READ)
+
+    asyncio.run(turned_away_then_refused())

@@ -277,15 +277,14 @@ def test_a_pod_of_another_hand_with_our_labels_hides_no_other_and_ends_no_proces
     seen = Seen()
     spellings = ["1e3", "100n", "2P", "1E2"]
     pods = []
-    for number, cpu in enumerate(spellings):
+    for cpu in spellings:
         container = {"resources": {"requests": {"cpu": cpu, "memory": "128974848000m"}}}
-        pods.append({**FLOW_POD, "metadata": {**FLOW_POD["metadata"], "name": f"p{number}"}})
+        pods.append({**FLOW_POD, "metadata": {**FLOW_POD["metadata"], "name": f"with-{cpu}"}})
         pods[-1] |= {"spec": {"containers": [container]}, "status": {}}
     seen.replace(Kind.POD, pods, 9, "n")
     assert len(seen.views[Kind.POD]) == len(spellings)
     for number in ("9" * 5_000, "1" * 10, "x", ""):
-        labels = {**ATTEMPT.labels, LABEL_ATTEMPT: number}
-        assert AttemptName.from_labels("n", labels) is None
+        assert AttemptName.from_labels("n", {**ATTEMPT.labels, LABEL_ATTEMPT: number}) is None
         assert AttemptName.from_key(f"n/s/u/d/{number}") is None
 
 
