@@ -219,7 +219,7 @@ def test_refused_tokens_and_wrong_addresses_are_one_sentence_within_seconds(head
         JobsApi("127.0.0.1:8265")
     with pytest.raises(UserError, match="no certificates can be read"):
         JobsApi("https://127.0.0.1", ca_file=str(tmp_path / "none"))
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_cluster_that_is_not_there_is_found_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_a_cluster_that_is_not_there_is_found_within_seconds(monkeypatch: pytest
         started = time.monotonic()
         with pytest.raises(kind, match=sentence):
             RaySession(address).__enter__()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
 
 
 def test_a_folder_is_no_store_for_a_ray_elsewhere(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_worker_is_patient_from_the_start_because_its_driver_has_had_an_answer
     started = time.monotonic()
     with pytest.raises(StoreError, match="correct the address, or start the server"):
         own_bucket.open().put_unit("u", {})
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     back = threading.Timer(2.0, own_bucket.server.start)
     back.start()
     own_bucket.open(patient=True).put_unit("u", {})
