@@ -1,4 +1,7 @@
-"""Labels, annotations and names of what a sweep makes on a cluster: by uid, specDigest and attempt."""
+"""Labels, annotations and names of what a sweep makes on a cluster: by uid, specDigest and attempt.
+
+And where it stands in its store, which operator and pipeline both say.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ __all__ = [
     "LABEL_USABLE",
     "MANAGED_BY",
     "AttemptName",
+    "sweep_folder",
 ]
 
 FIELD_MANAGER = "backsweep"
@@ -37,6 +41,11 @@ DIGEST_DIGITS = 16
 UID_DIGITS = 8
 LONGEST_CHILD_NAME = 50  # KubeRay refuses longer ones: it appends endings of its own
 NUMBER = re.compile(r"[0-9]{1,9}")  # of an attempt: labels and keys can be written by others, and names stay short
+
+
+def sweep_folder(namespace: str, name: str, spec_digest: str) -> str:
+    """Return where a sweep's manifest and logs stand below the root of its store."""
+    return f"sweeps/{namespace}/{name}/{spec_digest}"
 
 
 @dataclass(frozen=True, slots=True, order=True)

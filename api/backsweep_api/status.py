@@ -12,6 +12,7 @@ from backsweep_api.conditions import ConditionType, Next, Phase, State, StopReas
 
 __all__ = [
     "Best",
+    "Computed",
     "Condition",
     "Cost",
     "Links",
@@ -154,6 +155,13 @@ class Speedup(StatusModel):
     efficiency: float | None = Field(None, description="That, per core.")
 
 
+class Computed(StatusModel):
+    """Where the trials were computed, and what came back from there."""
+
+    where: str = Field(max_length=20, description="cluster: on Ray, by its Jobs API; serial: in the flow's pod.")
+    bytes_returned: int = Field(ge=0, description="What Ray's workers sent back: metrics and sums, never series.")
+
+
 class ManifestReference(StatusModel):
     """Where the result is."""
 
@@ -166,6 +174,7 @@ class Links(StatusModel):
 
     prefect: str | None = Field(None, max_length=1_000, description="The flow run's page.")
     ray: str | None = Field(None, max_length=1_000, description="The Ray dashboard.")
+    logs: str | None = Field(None, max_length=2_000, description="Where the store keeps what its runs said.")
 
 
 class SweepStatus(StatusModel):
@@ -179,6 +188,7 @@ class SweepStatus(StatusModel):
     best: Best | None = Field(None, description="The trial that leads, once all are there.")
     overfitting: Overfitting | None = Field(None, description="How much of it is luck.")
     speedup: Speedup | None = Field(None, description="What the cluster was worth.")
+    computed: Computed | None = Field(None, description="Where the trials were computed.")
     manifest: ManifestReference | None = Field(None, description="Where the result is.")
     links: Links | None = Field(None, description="Where to look.")
     start_time: str | None = Field(None, description="When the present run was begun.")

@@ -171,7 +171,7 @@ def read_report(text: str) -> Report | None:
     return Report(outcome, message, **{key: getattr(parts, key) for key in REPORTED})
 
 
-REPORTED = ("trials", "best", "overfitting", "speedup", "manifest")
+REPORTED = ("trials", "best", "overfitting", "speedup", "computed", "manifest")
 
 
 @lru_cache(maxsize=2048)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.contract.conftest import StorePlace
 
 from backsweep.errors import MissingObjectError, StoreError, UserError
 from backsweep.ports import ManifestKey
@@ -36,6 +40,25 @@ def test_a_log_that_is_not_there_is_missing_and_none_is_outside_its_folder(store
         store.get_log(KEY, "x.flow.log")
     with pytest.raises(StoreError, match="cannot be a log's name"):
         store.put_log(KEY, "../manifest.json", b"")
+
+
+def test_the_log_of_a_sweep_is_read_by_the_address_that_its_status_has(place: StorePlace) -> None:
+    """Also of one that failed, and has no manifest."""
+    key = ManifestKey("quant", "tournament", "ab" * 32)
+    store = place.open()
+    store.put_log(key, log_name("2026-11-23T21:09:00+00:00", "1a2b3c4d", FLOW), b"what it said\n")
+    sweep = f"{store.uri}/sweeps/quant/tournament/{'ab' * 32}"
+    endpoint = [] if place.endpoint_url is None else [f"--endpoint-url={place.endpoint_url}"]
+
+    def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "backsweep", "logs", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    assert logs(f"{sweep}/logs/", *endpoint).stdout == "what it said\n"
+    assert logs(f"{sweep}/manifest.json", *endpoint).stdout == "what it said\n"
+    refused = logs("runs/night", "--region=moon")
+    assert refused.returncode == 2
+    assert "endpoint and region are for the address of a sweep's logs" in refused.stderr
 
 
 @example([("line", 5000)] * 600)

@@ -33,7 +33,7 @@ from tests.unit.operator_views import (
 from backsweep_api.conditions import CONDITIONS, ConditionType, Next, Phase, State, StopReason
 from backsweep_api.errors import InvariantError
 from backsweep_api.names import AttemptName
-from backsweep_api.status import Run, Stop, TrialCounts
+from backsweep_api.status import Links, Run, Stop, TrialCounts
 from backsweep_operator.decide import decide
 from backsweep_operator.decide.transitions import begin, finish, rest, stop_run
 from backsweep_operator.model import (
@@ -76,6 +76,7 @@ def test_a_persisted_attempt_gets_flow_run_policy_and_cluster_under_its_guard() 
     run = run_of(BASE)
     decision = decide(snapshot(sweep_of(BASE, run=run)), NOW)
     assert kinds(decision)[:4] == [EnsureDeployment, CreateFlowRun, ApplyChild, ApplyChild]
+    assert written(decision).links == Links(logs=f"s3://bucket/prefix/sweeps/n/s/{run.spec_digest}/logs/")
     guards = {action.guard for action in decision.actions if isinstance(action, CreateFlowRun | ApplyChild)}
     assert guards == {AtRun("n", "s", "u", run, 3)}
     applied = [action.kind for action in decision.actions if isinstance(action, ApplyChild)]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backsweep_api.conditions import State
+from backsweep_api.names import sweep_folder
 from backsweep_api.status import instant_of
 from backsweep_operator.plugin.commands import main
 from backsweep_operator.plugin.kubectl import read_events
 from backsweep_operator.plugin.texts import details, duration, one_line, result, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 NOW = instant_of("2026-11-23T12:00:00Z")
@@ -57,6 +59,7 @@ def finished() -> dict[str, Any]:
         best={"trial": "a1b2", "metric": "sharpe", "value": 1.23456},
         overfitting={"pbo": 0.12, "deflatedSharpe": 0.951, "effectiveTrials": 35.04, "trialsEver": 1200},
         speedup={"ratio": 7.9, "efficiency": 0.985},
+        computed={"where": "cluster", "bytesReturned": 240_000},
         manifest={"uri": "s3://bucket/manifest.json", "resultDigest": DIGEST},
     )
 
@@ -112,6 +115,7 @@ def test_results_are_what_the_manifest_vouches_for() -> None:
         "  luck        PBO 12%, deflated Sharpe ratio 0.951, 35.0 independent trials, 1,200 trials ever on this data",
         "  trials      400 of 400, 0 failed",
         "  speedup     7.9 times, 98% of each core",
+        "  returned    240,000 bytes from Ray's workers",
         "  manifest    s3://bucket/manifest.json",
         f"  digest      {DIGEST}",
     ]
@@ -164,3 +168,57 @@ def test_kubectl_is_quoted_without_its_log(
     monkeypatch.setitem(os.environ, "PATH", f"{tmp_path}:/bin")
     assert main(["suspend", "night"], io.StringIO()) == 2
     assert capsys.readouterr().err == "it was refused\n"
+
+
+@pytest.fixture
+def without_pods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, Any]], None]:
+    """Return what puts a kubectl on the path that knows one sweep, and no pod of it."""
+
+    def put(found: dict[str, Any]) -> None:
+        (tmp_path / "sweep.json").write_text(json.dumps(found), encoding="utf-8")
+        kubectl = tmp_path / "kubectl"
+        kubectl.write_text(f"#!/bin/sh\ntest $2 = pods || cat {tmp_path}/sweep.json\n", encoding="utf-8")
+        kubectl.chmod(0o755)
+        monkeypatch.setitem(os.environ, "PATH", f"{tmp_path}:/bin")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("options", "role", "shown"),
+    [
+        ([], "flow", "first\nlast\n"),
+        (["--tail=1"], "flow", "last\n"),
+        (["--tail=0"], "flow", ""),
+        (["--role=worker"], "worker", "printed\n"),
+    ],
+)
+def test_what_pods_said_is_read_from_the_store_when_they_are_gone(
+    options: list[str], role: str, shown: str, tmp_path: Path, without_pods: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = tmp_path / "store" / sweep_folder("quant", "night", DIGEST) / "logs"
+    folder.mkdir(parents=True)
+    (folder / "20261123T115500Z-1a2b3c4d.flow.log").write_text("first\nlast\n", encoding="utf-8")
+    (folder / "20261123T115500Z-1a2b3c4d.workers.log").write_text("printed\n", encoding="utf-8")
+    ended = running()
+    ended["status"]["links"] = {"logs": f"{folder.as_uri()}/"}
+    without_pods(ended)
+    out = io.StringIO()
+    assert main(["logs", "night", *options], out) == 0
+    assert out.getvalue() == f"attempt 2 of night has no {role} pod; the newest log in its store:\n{shown}"
+
+
+def test_a_store_without_that_log_and_logs_that_are_nowhere_are_a_sentence(
+    tmp_path: Path, without_pods: Callable[[dict[str, Any]], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    gone = finished()
+    gone["status"]["run"] = running()["status"]["run"]
+    gone["status"]["manifest"]["uri"] = f"{tmp_path.as_uri()}/{sweep_folder('quant', 'done', DIGEST)}/manifest.json"
+    without_pods(gone)
+    assert main(["logs", "done"], io.StringIO()) == 2
+    assert "has no flow log of it" in capfd.readouterr().err
+    assert main(["logs", "done", "--role=head"], io.StringIO()) == 2
+    assert "what the head wrote is gone with its pod" in capfd.readouterr().err
+    without_pods(running())
+    assert main(["logs", "night"], io.StringIO()) == 2
+    assert "status does not say where the store is" in capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backsweep_api.conditions import ConditionType, State
+from backsweep_api.names import sweep_folder
 from backsweep_api.status import LONGEST_MESSAGE, Condition, Links, Run, SweepStatus, TrialCounts, timestamp
 from backsweep_operator.build import head_address
 from backsweep_operator.decide.costs import cost_of
@@ -21,6 +22,7 @@ from backsweep_operator.model import (
 __all__ = ["Told", "status_of", "write_status"]
 
 WORKING = (State.QUEUED, State.STARTING, State.RUNNING, State.STOPPING, State.RETRYING)
+FOUND = ("best", "overfitting", "speedup", "computed", "manifest")  # by an attempt that ended well
 WARNINGS = (State.FAILED, State.RETRYING, State.NOT_ACCEPTED)
 
 
@@ -73,10 +75,10 @@ def status_of(situation: Situation, run: Run | None, told: Told, now: Instant) -
         "last_progress_time": int(now),
     }
     if run is not None and situation.run is not None and run.attempt != situation.run.attempt:
-        update |= dict.fromkeys(("best", "overfitting", "speedup", "manifest"))
+        update |= dict.fromkeys(FOUND)
     report = situation.report
     if report is not None:
-        for field in ("best", "overfitting", "speedup", "manifest"):
+        for field in FOUND:
             if getattr(report, field) is not None:
                 update[field] = getattr(report, field)
     return before.model_copy(update=update)
@@ -175,12 +177,23 @@ def _trials(situation: Situation) -> TrialCounts | None:
 
 
 def _links(situation: Situation, run: Run | None) -> Links | None:
-    """Return where to look while there is something to see."""
+    """Return where to look while there is something to see; of logs, where they are when nothing else is left."""
     ui, flow_id = situation.release.prefect_ui_url, None if run is None else run.flow_run_id
     prefect = f"{ui.rstrip('/')}/runs/flow-run/{flow_id}" if ui and flow_id else None
     cluster = situation.cluster
     ray = head_address(cluster.attempt) if cluster is not None and not cluster.deleting else None
-    return Links(prefect=prefect, ray=ray) if prefect or ray else None
+    logs = _logs(situation, run)
+    return Links(prefect=prefect, ray=ray, logs=logs) if prefect or ray or logs else None
+
+
+def _logs(situation: Situation, run: Run | None) -> str | None:
+    """Return where the store keeps what a run said."""
+    document = situation.document
+    storage = None if document is None else document.spec.storage
+    if run is None or storage is None:
+        return None
+    reference = situation.sweep.reference
+    return f"{storage.uri.rstrip('/')}/{sweep_folder(reference.namespace, reference.name, run.spec_digest)}/logs/"
 
 
 def _completion(situation: Situation, told: Told, now: Instant) -> str | None:

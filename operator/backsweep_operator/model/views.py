@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from backsweep_api.names import AttemptName
 from backsweep_api.spec.document import BacktestSweep
-from backsweep_api.status import Best, ManifestReference, Overfitting, Speedup, SweepStatus, TrialCounts
+from backsweep_api.status import Best, Computed, ManifestReference, Overfitting, Speedup, SweepStatus, TrialCounts
 
 __all__ = [
     "ClusterView",
@@ -151,6 +151,7 @@ class Report:
     best: Best | None = None
     overfitting: Overfitting | None = None
     speedup: Speedup | None = None
+    computed: Computed | None = None
     manifest: ManifestReference | None = None
 
 

@@ -14,6 +14,7 @@ from backsweep_api.errors import UserError
 from backsweep_api.names import LABEL_ATTEMPT, LABEL_ROLE, LABEL_SWEEP
 from backsweep_operator.build.flow import FLOW_CONTAINER
 from backsweep_operator.plugin.kubectl import Kubectl, Raw
+from backsweep_operator.plugin.stored_logs import copy_stored_log
 from backsweep_operator.plugin.texts import details, one_line, result, state_of, status_of, table
 
 __all__ = ["build_parser", "main"]
@@ -57,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("-A", "--all-namespaces", action="store_true", help="all namespaces; not with NAME")
     status.set_defaults(run=_status)
 
-    logs = commands.add_parser("logs", parents=[where], help="what its pods wrote")
+    logs = commands.add_parser("logs", parents=[where], help="what its pods wrote; once they are gone, from the store")
     logs.add_argument("name", metavar="NAME")
     logs.add_argument("-f", "--follow", action="store_true", help="go on")
     logs.add_argument("--role", choices=tuple(CONTAINERS), default="flow", help="whose: flow (default), head or worker")
@@ -127,15 +128,19 @@ def _end(sweep: Raw) -> int | None:
 
 
 def _logs(asked: argparse.Namespace, kubectl: Kubectl, out: TextIO) -> int:
-    """Show what the pods of an attempt wrote."""
+    """Show what the pods of an attempt wrote; of the latest, once they are gone, what the store has of it."""
     sweep = kubectl.sweep(asked.name)
-    run = status_of(sweep).run
+    status = status_of(sweep)
+    run = status.run
     attempt = asked.attempt or (None if run is None else run.attempt)
     if attempt is None:
         out.write(f"{asked.name} has written nothing yet; it is {state_of(sweep)}\n")
         return NOT_YET
     labels = {LABEL_SWEEP: asked.name, LABEL_ATTEMPT: str(attempt), LABEL_ROLE: asked.role}
     selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    if not kubectl.pods(selector):
+        out.write(f"attempt {attempt} of {asked.name} has no {asked.role} pod; the newest log in its store:\n")
+        return copy_stored_log(status, asked.role, asked.tail, out)
     more = ["--follow"] if asked.follow else []
     if asked.role == "worker":
         more += ["--prefix", f"--max-log-requests={MOST_LOGS}"]
@@ -151,7 +156,7 @@ def _results(asked: argparse.Namespace, kubectl: Kubectl, out: TextIO) -> int:
         out.write(f"{asked.name} has no result: {one_line(sweep)}\n")
         return NOT_YET
     if asked.output == "json":
-        parts = ("trials", "best", "overfitting", "speedup", "cost", "manifest")
+        parts = ("trials", "best", "overfitting", "speedup", "computed", "cost", "manifest")
         found = status_of(sweep).plain()
         text = json.dumps({part: found[part] for part in parts if part in found}, indent=2, sort_keys=True) + "\n"
     out.write(text)

@@ -65,6 +65,10 @@ class Kubectl:
         found: list[Raw] = json.loads(self._answer("get", RESOURCE, *where, "--output=json"))["items"]
         return found
 
+    def pods(self, selector: str) -> list[str]:
+        """Name the pods with these labels."""
+        return self._answer("get", "pods", f"--selector={selector}", "--output=name").split()
+
     def suspend(self, name: str, *, suspended: bool) -> None:
         """Write spec.suspend, and nothing else."""
         patch = json.dumps({"spec": {"suspend": suspended}})

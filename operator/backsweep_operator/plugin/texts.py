@@ -122,6 +122,7 @@ def result(sweep: Raw) -> str:
 def _findings(status: SweepStatus) -> Iterator[str]:
     """Yield the figures; what was not computed has no line."""
     best, luck, speed, trials = status.best, status.overfitting, status.speedup, status.trials
+    computed = status.computed
     if best is not None:
         value = "undefined" if best.value is None else f"{best.value:.4f}"
         yield _line("best", f"{best.trial}, {best.metric} {value}")
@@ -132,6 +133,8 @@ def _findings(status: SweepStatus) -> Iterator[str]:
     if speed is not None and speed.ratio is not None:
         efficiency = "" if speed.efficiency is None else f", {speed.efficiency:.0%} of each core"
         yield _line("speedup", f"{speed.ratio:.1f} times{efficiency}")
+    if computed is not None and computed.bytes_returned:
+        yield _line("returned", f"{computed.bytes_returned:,} bytes from Ray's workers")
     if status.cost is not None:
         yield _line("cost", f"{_cost(status)}, by the document's prices")
 

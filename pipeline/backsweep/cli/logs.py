@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backsweep.cli.documents import read_text
+from backsweep.errors import UserError
 
 if TYPE_CHECKING:
     from backsweep.ports import ManifestKey
@@ -23,7 +24,7 @@ def logs(options: argparse.Namespace) -> int:
     """Print the log of a sweep's newest run, or say which logs there are."""
     from backsweep.stores.logs import FLOW, WORKERS, newest_log
 
-    store, key = _sweep_of(options.run)
+    store, key = _sweep_at(options) or _sweep_of(options.run)
     if options.list or options.json:
         names = store.log_names(key)
         if options.json:
@@ -35,6 +36,19 @@ def logs(options: argparse.Namespace) -> int:
     name = options.log or newest_log(store, key, WORKERS if options.workers else FLOW)
     sys.stdout.write(store.get_log(key, name).decode("utf-8", "replace"))
     return 0
+
+
+def _sweep_at(options: argparse.Namespace) -> tuple[AnyStore, ManifestKey] | None:
+    """Return the store and place of a sweep from the address of its logs or its manifest; None where none is given."""
+    from backsweep.stores.layout import logs_place
+    from backsweep.stores.opening import open_store
+
+    found = None if options.run is None else logs_place(options.run)
+    if found is not None:
+        return open_store(found[0], options.endpoint_url, options.region), found[1]
+    if options.endpoint_url is not None or options.region is not None:
+        raise UserError("endpoint and region are for the address of a sweep's logs; a run folder or document has them")
+    return None
 
 
 def _sweep_of(place: str | None) -> tuple[AnyStore, ManifestKey]:

@@ -159,8 +159,11 @@ def _add_log_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
         "run",
         metavar="RUN",
         nargs="?",
-        help="a run folder (default: the newest in runs/), or the document of a run that left none",
+        help="a run folder (default: the newest in runs/), the document of a run that left none, or s3://STORE/sweeps/"
+        "NAMESPACE/NAME/DIGEST/logs/, as status.links.logs of a sweep on a cluster says",
     )
+    logs.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's; of an address")
+    logs.add_argument("--region", help="region of the bucket; of an address")
     logs.add_argument("--workers", action="store_true", help="what its workers printed")
     logs.add_argument("--log", metavar="NAME", help="this log, of those --list names")
     logs.add_argument("--list", action="store_true", help="name the logs of all its runs, the newest last")

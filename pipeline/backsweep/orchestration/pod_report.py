@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep_api.errors import BacksweepError, TransientError
-from backsweep_api.status import Best, ManifestReference, Overfitting, Speedup, TrialCounts
+from backsweep_api.status import Best, Computed, ManifestReference, Overfitting, Speedup, TrialCounts
 
 __all__ = ["TERMINATION_VARIABLE", "end_outcome", "report_of", "write_report"]
 
@@ -21,7 +21,7 @@ TERMINATION_LOG = "/dev/termination-log"
 MOST_BYTES = 4_096  # Kubernetes keeps no more
 MOST_CHARACTERS = 900  # of the sentence
 
-Parts = Mapping[str, Best | ManifestReference | Overfitting | Speedup | TrialCounts | None]
+Parts = Mapping[str, Best | Computed | ManifestReference | Overfitting | Speedup | TrialCounts | None]
 
 
 def end_outcome(error: Exception) -> str:
@@ -44,7 +44,7 @@ def report_of(outcome: str, message: str, parts: Parts) -> bytes:
 
     Parameters
     ----------
-    parts : trials, best, overfitting, speedup, manifest; those that are None are left out.
+    parts : trials, best, overfitting, speedup, computed, manifest; those that are None are left out.
     """
     plain: dict[str, Any] = {
         name: part.model_dump(mode="json", by_alias=True, exclude_none=True)

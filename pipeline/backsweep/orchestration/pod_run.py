@@ -27,7 +27,7 @@ from backsweep_api.identity import spec_digest
 from backsweep_api.names import AttemptName
 from backsweep_api.not_built import refuse_unbuilt
 from backsweep_api.spec.document import BacktestSweep
-from backsweep_api.status import Best, ManifestReference, Overfitting, Speedup, TrialCounts
+from backsweep_api.status import Best, Computed, ManifestReference, Overfitting, Speedup, TrialCounts
 
 __all__ = ["Ended", "Order", "PodRun"]
 
@@ -155,7 +155,8 @@ def _ended(finished: flow.Finished) -> Ended:
             f"execution.maxFailedTrialsPercent = {allowed}{_why(finished)}"
         )
         return Ended("failed", message, parts)
-    speedup = finished.summary["speedup"]
+    speedup, where = finished.summary["speedup"], finished.summary["where"]
+    parts["computed"] = Computed(where=where["kind"], bytes_returned=where["bytesReturned"])
     parts["best"], parts["overfitting"] = _luck(manifest.result, manifest.run)
     parts["speedup"] = None if speedup is None else Speedup.model_validate(speedup)
     return Ended("succeeded", in_a_line(finished), parts)

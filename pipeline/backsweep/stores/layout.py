@@ -19,6 +19,7 @@ import re
 from backsweep.errors import StoreError
 from backsweep.ports import ManifestKey
 from backsweep_api.canonical import canonical_json
+from backsweep_api.names import sweep_folder
 
 __all__ = [
     "DIGEST",
@@ -27,6 +28,7 @@ __all__ = [
     "check_format",
     "lineage_name",
     "logs_name",
+    "logs_place",
     "manifest_place",
     "object_name",
     "sweep_name",
@@ -37,7 +39,7 @@ FORMAT = 1
 FORMAT_NAME = "backsweep-store.json"
 FORMAT_BYTES = canonical_json({"format": FORMAT, "kind": "backsweep-store"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
-MANIFEST = re.compile(r"(.+)/sweeps/([^/]+)/([^/]+)/([^/]+)/manifest\.json")
+PLACE = re.compile(r"(.+)/sweeps/([^/]+)/([^/]+)/([^/]+)/(manifest\.json|logs/)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -60,13 +62,18 @@ def sweep_name(key: ManifestKey) -> str:
     for part in (key.namespace, key.name, key.spec_digest):
         if not NAME.fullmatch(part):
             raise StoreError(f"{part!r} cannot be part of a manifest's place; letters, digits, '.', '_', '-' can")
-    return f"sweeps/{key.namespace}/{key.name}/{key.spec_digest}"
+    return sweep_folder(key.namespace, key.name, key.spec_digest)
 
 
 def manifest_place(uri: str) -> tuple[str, ManifestKey] | None:
     """Return the store in which a manifest's address lies, and whose manifest it is; None for another address."""
-    found = MANIFEST.fullmatch(uri)
-    return None if found is None else (found[1], ManifestKey(*found.groups()[1:]))
+    return logs_place(uri) if uri.endswith("/manifest.json") else None
+
+
+def logs_place(uri: str) -> tuple[str, ManifestKey] | None:
+    """Return the store and the sweep of the address of its logs/, or of its manifest; None for another address."""
+    found = PLACE.fullmatch(uri)
+    return None if found is None else (found[1], ManifestKey(*found.group(2, 3, 4)))
 
 
 def logs_name(key: ManifestKey, log: str = "") -> str:
