@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,8 @@ from backsweep_operator.ports import Clock, Fence, Kube, Prefect
 from backsweep_operator.projections import job_view, pod_view
 
 __all__ = ["Hands", "act"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -193,8 +196,8 @@ async def _record(action: EmitEvent, hands: Hands) -> None:
         await hands.kube.record_event(action)
     except LeaseLostError:
         raise
-    except TransientError:
-        return
+    except TransientError as error:
+        logger.warning("the Event %s was not recorded: %s", action.reason, error)
 
 
 def _key(reference: Reference) -> Key:

@@ -55,7 +55,7 @@ def main() -> int:
         logger.error("%s: %s; this process ends", error.reason, error)
         return TRANSIENT
     except Exception:
-        logger.exception("the watches ended; this process ends")
+        logger.exception("this process ends")
         return TRANSIENT
     return ENDED
 

@@ -89,6 +89,8 @@ class Seen:
         if isinstance(view, SweepView):
             self._count(about, view)
         else:
+            if known is not None and _about(known) != about:  # somebody has written other labels
+                self._part(kind, _about(known), place)
             self.by_sweep.setdefault((kind, about), set()).add(place)
         return about
 
@@ -112,7 +114,7 @@ class Seen:
             self.reserved.discard(about)
             self.waiting.pop(about, None)
         else:
-            self.by_sweep.get((kind, about), set()).discard(place)
+            self._part(kind, about, place)
         return about
 
     def sweep_at(self, raw: Mapping[str, Any]) -> SweepView | None:
@@ -186,6 +188,14 @@ class Seen:
     def _known(self, kind: Kind, namespace: str | None) -> list[Key]:
         """Return where the objects of a kind are, in one namespace or in all."""
         return [place for place in self.views[kind] if namespace in (None, place[0])]
+
+    def _part(self, kind: Kind, about: Key, place: Key) -> None:
+        """Take an object out of those of a sweep; nothing is kept of a sweep that has none."""
+        left = self.by_sweep.get((kind, about), set()) - {place}
+        if left:
+            self.by_sweep[kind, about] = left
+        else:
+            self.by_sweep.pop((kind, about), None)
 
     def _forget_run(self, attempt: AttemptName) -> None:
         self.flow_runs.pop(attempt, None)

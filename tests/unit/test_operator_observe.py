@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backsweep_api.conditions import Phase
-from backsweep_api.names import LABEL_ATTEMPT, AttemptName
+from backsweep_api.names import LABEL_ATTEMPT, LABEL_SWEEP, AttemptName
 from backsweep_api.spec.execution import Storage
 from backsweep_api.status import Condition, Run, SweepStatus, instant_of, timestamp
 from backsweep_operator.act import Hands, act
@@ -270,6 +270,23 @@ def test_pods_clusters_and_jobs_are_read_as_they_are_written() -> None:
     assert done is not None
     assert (done.complete, done.failed, done.finished) == (True, False, True)
     assert job_view({"metadata": {"name": "x", "namespace": "n"}}) is None
+
+
+def test_nothing_is_kept_of_a_sweep_that_is_gone_but_for_how_long_answers_may_be_late() -> None:
+    seen = Seen()
+    seen.see(Kind.SWEEP, sweep(1))
+    seen.see(Kind.POD, FLOW_POD)
+    other = {**FLOW_POD["metadata"], "resourceVersion": "2"}
+    seen.see(Kind.POD, {**FLOW_POD, "metadata": {**other, "labels": {**other["labels"], LABEL_SWEEP: "t"}}})
+    assert list(seen.by_sweep) == [(Kind.POD, ("n", "t"))]
+    seen.note_flow_run(FlowRunView(ATTEMPT, "id", FlowState.COMPLETED, 0.0))
+    seen.forget(Kind.POD, ("n", "f"), 5)
+    seen.forget(Kind.SWEEP, ("n", "s"), 6)
+    seen.attempts_to_poll()
+    seen.replace(Kind.POD, [], 20_000)
+    seen.replace(Kind.SWEEP, [], 20_000)
+    assert not (seen.by_sweep or seen.active or seen.waiting or seen.flow_runs or seen.runs_of or seen.versions)
+    assert not any(seen.views.values())
 
 
 def test_a_pod_of_another_hand_with_our_labels_hides_no_other_and_ends_no_process() -> None:

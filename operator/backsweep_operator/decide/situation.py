@@ -115,11 +115,6 @@ class Situation:
         """Objects of this sweep that are not of its present attempt: writes that came late."""
         return tuple(each for each in self.mine if each.attempt != self.attempt)
 
-    @property
-    def orphans(self) -> tuple[Child, ...]:
-        """Objects of another sweep that had this name."""
-        return tuple(each for each in self._children() if each.attempt.uid != self.sweep.reference.uid)
-
     def guard(self, *, generation: bool = False) -> AtRun:
         """Return what must still hold when something is done for this run; for paid things the spec's version, too."""
         at = self.sweep.reference
@@ -130,11 +125,6 @@ class Situation:
         if attempt.uid == self.sweep.reference.uid:
             return self.guard()
         return Gone(attempt.namespace, attempt.sweep, attempt.uid)
-
-    def named(self, attempt: int) -> AttemptName:
-        """Return the name of an attempt at the present spec."""
-        at = self.sweep.reference
-        return AttemptName.of((at.namespace, at.name, at.uid), self.sweep.spec_digest, attempt)
 
     def _children(self) -> Iterator[Child]:
         yield from self.snapshot.clusters
