@@ -285,8 +285,8 @@ def test_nothing_is_kept_of_a_sweep_that_is_gone_but_for_how_long_answers_may_be
     seen.attempts_to_poll()
     seen.replace(Kind.POD, [], 20_000)
     seen.replace(Kind.SWEEP, [], 20_000)
-    assert not (seen.by_sweep or seen.active or seen.waiting or seen.flow_runs or seen.runs_of or seen.versions)
-    assert not any(seen.views.values())
+    kept = (seen.by_sweep, seen.active, seen.waiting, seen.flow_runs, seen.runs_of, seen.versions)
+    assert not any([*kept, *seen.views.values()])
 
 
 def test_a_pod_of_another_hand_with_our_labels_hides_no_other_and_ends_no_process() -> None:
