@@ -20,11 +20,16 @@ __all__ = ["open", "run"]
 __version__ = "0.1.0"
 
 
-def open(uri: str | Path) -> FinishedSweep:
-    """Open a finished sweep: a run folder, or its manifest.json there or in a store."""
+def open(uri: str | Path, endpoint_url: str | None = None, region: str | None = None) -> FinishedSweep:
+    """Open a finished sweep: a run folder, a manifest.json, or s3://.../manifest.json as `status.manifest.uri` says.
+
+    Parameters
+    ----------
+    endpoint_url, region : of that bucket, where the environment does not say them; keys are found as boto3 finds them.
+    """
     from backsweep.notebook import open_sweep
 
-    return open_sweep(uri)
+    return open_sweep(uri, endpoint_url, region)
 
 
 def run(spec: str | Path | dict[str, Any], output: str | Path | None = None) -> FinishedSweep:

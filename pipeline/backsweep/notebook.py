@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backsweep.errors import UserError
-from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen
+from backsweep.flow.finished.reopen import Reopened, open_manifest, reopen_from
 from backsweep.stores.manifest import parse_manifest
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ __all__ = ["FinishedSweep", "open_sweep", "run_sweep"]
 
 
 class FinishedSweep:
-    """A finished sweep, read from its run folder and store.
+    """A finished sweep, read from its manifest and store; see `open_sweep`.
 
     A trial may be named by its id or the beginning of it; ``best`` is the winner.
     """
 
-    def __init__(self, place: str | Path) -> None:
-        self._path = find_manifest(place)
-        self.manifest: dict[str, Any] = json.loads(self._path.read_bytes())
-        parse_manifest(self._path.read_bytes())
+    def __init__(self, place: str | Path, endpoint_url: str | None = None, region: str | None = None) -> None:
+        self._store, self._data = open_manifest(place, endpoint_url, region)
+        parse_manifest(self._data)
+        self.manifest: dict[str, Any] = json.loads(self._data)
 
     def __repr__(self) -> str:
         run, result = self.manifest["run"], self.manifest["result"]
@@ -46,7 +46,7 @@ class FinishedSweep:
 
         import pandas as pd
 
-        data = self._reopened.store.get_object(self.manifest["result"]["objects"]["trials"])
+        data = self._store.get_object(self.manifest["result"]["objects"]["trials"])
         return pd.read_parquet(io.BytesIO(data)).set_index("trial")
 
     @property
@@ -84,7 +84,7 @@ class FinishedSweep:
 
     @cached_property
     def _reopened(self) -> Reopened:
-        return reopen(self._path)
+        return reopen_from(self._store, parse_manifest(self._data))
 
     def _rows(self, trials: Sequence[str] | str | None) -> list[int]:
         series = self._reopened.series
@@ -119,9 +119,9 @@ def find_trial(reopened: Reopened, name: str) -> int:
     return found[0]
 
 
-def open_sweep(uri: str | Path) -> FinishedSweep:
-    """Open a finished sweep."""
-    return FinishedSweep(uri)
+def open_sweep(uri: str | Path, endpoint_url: str | None = None, region: str | None = None) -> FinishedSweep:
+    """Open a finished sweep: its run folder, its manifest, or its manifest's address in a bucket."""
+    return FinishedSweep(uri, endpoint_url, region)
 
 
 def run_sweep(spec: str | Path | dict[str, Any], output: str | Path | None) -> FinishedSweep:

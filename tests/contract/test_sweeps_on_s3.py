@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,17 +58,47 @@ def test_a_bucket_gives_the_digest_of_a_folder_and_is_read_by_everything(bucket:
     assert any("manifest.json" in key for key in bucket.listing())
 
 
-def verify(*arguments: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "backsweep", "verify", *arguments]
+def call(*arguments: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "backsweep", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     return done.returncode, done.stdout + done.stderr
+
+
+def verify(*arguments: str) -> tuple[int, str]:
+    return call("verify", *arguments)
+
+
+def address(bucket: Bucket) -> str:
+    """Return where the manifest of the one sweep in the bucket stands, as `status.manifest.uri` says."""
+    ((key, _),) = bucket.open().manifests()
+    return f"{bucket.uri}/sweeps/{key.namespace}/{key.name}/{key.spec_digest}/manifest.json"
+
+
+def test_whoever_has_a_manifests_address_needs_no_run_folder(bucket: Bucket, tmp_path: Path) -> None:
+    found = run(tmp_path / "one", {"uri": bucket.uri, "endpointUrl": bucket.server.url})
+    shutil.rmtree(tmp_path / "one")
+    at, server = address(bucket), ("--endpoint-url", bucket.server.url)
+    code, said = call("history", at, *server, "--json")
+    assert (code, [each["resultDigest"] for each in json.loads(said)]) == (0, [found["resultDigest"]])
+    other = run(tmp_path / "two", None, "--set", "axes.lookback=100")
+    code, said = call("diff", at, str(tmp_path / "two/runs/bucket"), *server, "--json")
+    ours, theirs = (json.loads(said)[side]["resultDigest"] for side in ("a", "b"))
+    assert (code, ours, theirs) == (1, found["resultDigest"], other["resultDigest"])
+    assert call("diff", at, at, *server)[0] == 0
+    opened = backsweep.open(at, endpoint_url=bucket.server.url)
+    assert (opened.returns().shape[1], len(opened.trials)) == (5, 5)
+    code, said = call("explain", "best", "--run", at, *server, "--json")
+    assert (code, json.loads(said)["status"]) == (0, "ok")
+    code, said = call("export", "returns", "--run", at, *server, "--output", str(tmp_path / "all.csv"))
+    assert (code, "of 5 trials" in said) == (0, True)
+    code, said = call("weights", "best", "--run", at.replace("/bucket/", "/another/"), *server)
+    assert (code, "there is no manifest" in said) == (2, True)
 
 
 def test_a_manifest_is_verified_where_it_stands(bucket: Bucket, tmp_path: Path) -> None:
     found = run(tmp_path, {"uri": bucket.uri, "endpointUrl": bucket.server.url})
     ((key, data),) = bucket.open().manifests()
-    at = f"{bucket.uri}/sweeps/{key.namespace}/{key.name}/{key.spec_digest}/manifest.json"
-    server = ("--endpoint-url", bucket.server.url)
+    at, server = address(bucket), ("--endpoint-url", bucket.server.url)
     code, said = verify(at, *server)
     assert (code, said.split()[-1]) == (0, found["resultDigest"])
     trials = json.loads(data)["result"]["objects"]["trials"]

@@ -27,7 +27,8 @@ def history(options: argparse.Namespace) -> int:
     from backsweep.flow.finished.history import sweep_at
     from backsweep.flow.finished.tracing import uses_of
 
-    found = sweep_at(options.sweep) if options.sweep and options.store is None else None
+    bucket = options.endpoint_url, options.region
+    found = sweep_at(options.sweep, *bucket) if options.sweep and options.store is None else None
     store, name = found or (_store(options), options.sweep)
     if options.object:
         used = [each for each in uses_of(store, options.object) if name in (None, each["name"])]
@@ -42,8 +43,8 @@ def diff(options: argparse.Namespace) -> int:
     """Print what differs between two finished sweeps; exit 0 where their results are equal, else 1."""
     from backsweep.flow.finished.difference import compare_sweeps, open_side
 
-    store = _store(options)
-    found = compare_sweeps(open_side(options.a, store), open_side(options.b, store))
+    bucket = options.endpoint_url, options.region
+    found = compare_sweeps(*(open_side(place, lambda: _store(options), *bucket) for place in (options.a, options.b)))
     _print_json(found) if options.json else _print_difference(found)
     return 0 if found["equal"] else 1
 

@@ -97,8 +97,7 @@ def _add_document_commands(commands: argparse._SubParsersAction[argparse.Argumen
 def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     verify = _command(commands, "verify", "stored:verify", "re-hash everything a manifest names")
     verify.add_argument("manifest", metavar="MANIFEST", help="a run folder, its manifest.json, or one in s3://")
-    verify.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
-    verify.add_argument("--region", help="region of the bucket")
+    _add_bucket(verify)
     gc = _command(commands, "gc", "stored:collect", "delete unreferenced objects older than 7 days")
     gc.add_argument(
         "store",
@@ -107,23 +106,30 @@ def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
         default=None,
         help="folder or s3://bucket/prefix (default: .backsweep/store)",
     )
-    gc.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
-    gc.add_argument("--region", help="region of the bucket")
+    _add_bucket(gc)
     gc.add_argument("--dry-run", action="store_true", help="say what would be deleted")
     gc.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_history_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     history = _command(commands, "history", "history:history", "list the results committed to a store, newest first")
-    history.add_argument("sweep", metavar="RUN|NAME", nargs="?", help="a run folder or a sweep's name (default: all)")
+    history.add_argument(
+        "sweep",
+        metavar="RUN|NAME",
+        nargs="?",
+        help="a run folder, a manifest, also one in s3://, or a sweep's name (default: all)",
+    )
     history.add_argument("--object", metavar="DIGEST", help="only who used it: data, weights, returns, any digest")
     diff = _command(commands, "diff", "history:diff", "compare two finished sweeps; exit 1 where results differ")
     for side in ("a", "b"):
-        diff.add_argument(side, metavar=side.upper(), help="a run folder, a manifest, its digest, or a sweep's name")
+        diff.add_argument(
+            side,
+            metavar=side.upper(),
+            help="a run folder, a manifest, also one in s3://, its digest, or a sweep's name",
+        )
     for parser in (history, diff):
         parser.add_argument("--store", help="folder or s3://bucket/prefix (default: the run's, else .backsweep/store)")
-        parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
-        parser.add_argument("--region", help="region of the bucket")
+        _add_bucket(parser)
         parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -148,8 +154,7 @@ def _add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
             action.add_argument("--from", dest="source", metavar="STORE", help="copy from (default: .backsweep/store)")
         default = "" if name == "push" else " (default: .backsweep/store)"
         action.add_argument("--store", required=name == "push", help=f"folder or s3://bucket/prefix{default}")
-        action.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
-        action.add_argument("--region", help="region of the bucket")
+        _add_bucket(action)
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -162,8 +167,7 @@ def _add_log_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
         help="a run folder (default: the newest in runs/), the document of a run that left none, or s3://STORE/sweeps/"
         "NAMESPACE/NAME/DIGEST/logs/, as status.links.logs of a sweep on a cluster says",
     )
-    logs.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's; of an address")
-    logs.add_argument("--region", help="region of the bucket; of an address")
+    _add_bucket(logs)
     logs.add_argument("--workers", action="store_true", help="what its workers printed")
     logs.add_argument("--log", metavar="NAME", help="this log, of those --list names")
     logs.add_argument("--list", action="store_true", help="name the logs of all its runs, the newest last")
@@ -186,7 +190,7 @@ def _add_trial_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     export = _command(commands, "export", "trials:export", "write series of a run to a file")
     export.add_argument("what", choices=("returns",))
     export.add_argument("trials", metavar="TRIAL", nargs="*", help="trial ids (default: all)")
-    export.add_argument("--run", metavar="DIR", help="run folder (default: the newest in runs/)")
+    _add_run(export)
     export.add_argument("--output", required=True, metavar="FILE", help="a .parquet or .csv file")
 
 
@@ -237,7 +241,19 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
 
 def _add_trial(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trial", metavar="TRIAL", help="a trial id, or the beginning of one; `best` is the winner")
-    parser.add_argument("--run", metavar="DIR", help="run folder (default: the newest in runs/)")
+    _add_run(parser)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--run", metavar="DIR", help="run folder, or a manifest, also one in s3:// (default: the newest in runs/)"
+    )
+    _add_bucket(parser)
+
+
+def _add_bucket(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--endpoint-url", metavar="URL", help="endpoint of an S3 that is not Amazon's")
+    parser.add_argument("--region", help="region of the bucket")
 
 
 def _exit_code(error: BacksweepError) -> int:

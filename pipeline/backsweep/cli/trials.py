@@ -10,7 +10,7 @@ from typing import Any
 
 from backsweep.cli.tables import format_table
 from backsweep.errors import UserError
-from backsweep.flow.finished.reopen import Reopened, find_manifest, newest_run, reopen
+from backsweep.flow.finished.reopen import Reopened, newest_run, reopen
 from backsweep.notebook import FinishedSweep, find_trial
 from backsweep.plan.labels import label_of
 
@@ -21,9 +21,7 @@ def explain(options: argparse.Namespace) -> int:
     """Print what exactly was computed for a trial."""
     from backsweep.sweep.explanation import explain_trial
 
-    reopened = _open(options)
-    path = find_manifest(_folder(options)).parent / "timings.json"
-    timings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    reopened, timings = _open(options), _timings(options)
     described = explain_trial(reopened.series, reopened.store, find_trial(reopened, options.trial), timings)
     if options.json:
         _print_json(described)
@@ -59,7 +57,7 @@ def export(options: argparse.Namespace) -> int:
     output = Path(options.output)
     if output.suffix not in {".parquet", ".csv"}:
         raise UserError(f"--output {output}: write a name that ends in .parquet or .csv")
-    frame = FinishedSweep(_folder(options)).returns(options.trials or None)
+    frame = FinishedSweep(*_place(options)).returns(options.trials or None)
     draft = output.with_name(f".{output.name}.draft")
     try:
         frame.to_parquet(draft) if output.suffix == ".parquet" else frame.to_csv(draft)
@@ -73,11 +71,20 @@ def export(options: argparse.Namespace) -> int:
 
 
 def _open(options: argparse.Namespace) -> Reopened:
-    return reopen(_folder(options))
+    return reopen(*_place(options))
 
 
-def _folder(options: argparse.Namespace) -> Path:
-    return Path(options.run) if options.run else newest_run(Path("runs"))
+def _place(options: argparse.Namespace) -> tuple[str, str | None, str | None]:
+    """Return what `open_manifest` opens: what --run names, or else the newest run folder."""
+    return options.run or str(newest_run(Path("runs"))), options.endpoint_url, options.region
+
+
+def _timings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the timings a run folder keeps; a store keeps none."""
+    path = Path(_place(options)[0].removeprefix("file://"))
+    file = (path if path.is_dir() else path.parent) / "timings.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
 
 
 def _print_json(value: Any) -> None:

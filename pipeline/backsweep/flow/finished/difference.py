@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from backsweep.errors import UserError
 from backsweep.flow.finished.history import find_stored, kept_manifests
-from backsweep.flow.finished.reopen import find_manifest, store_of
+from backsweep.flow.finished.reopen import names_manifest, open_manifest
 from backsweep.flow.finished.trial_difference import compare_trials
 from backsweep.stores.manifest import Manifest, parse_manifest, parse_unit_index, result_digest
 from backsweep.stores.opening import AnyStore
@@ -34,22 +33,25 @@ class Side:
     store: AnyStore
 
 
-def open_side(place: str, store: AnyStore) -> Side:
-    """Return the sweep that `place` names: a run folder, a manifest, a manifest's digest, or a sweep's name.
+def open_side(
+    place: str, open_store: Callable[[], AnyStore], endpoint_url: str | None = None, region: str | None = None
+) -> Side:
+    """Return the sweep that `place` names: as `open_manifest` does, or a manifest's digest, or a sweep's name.
 
     Parameters
     ----------
-    store : where digests and names are looked up; a folder or file names its own.
+    open_store : opens the store in which digests and names are looked up.
+    endpoint_url, region : of a bucket that `place` names.
 
     Raises
     ------
     UserError
         If nothing, or more than one, is called so.
     """
-    if Path(place.removeprefix("file://")).exists():
-        data = find_manifest(place).read_bytes()
-        manifest = parse_manifest(data)
-        return Side(hashlib.sha256(data).hexdigest(), manifest, store_of(manifest))
+    if names_manifest(place):
+        store, data = open_manifest(place, endpoint_url, region)
+        return Side(hashlib.sha256(data).hexdigest(), parse_manifest(data), store)
+    store = open_store()
     named = [chain[0] for chain in kept_manifests(store, place)]
     if len(named) > 1:
         raise UserError(
@@ -197,9 +199,7 @@ def _without(symbols: Sequence[str], shared: Sequence[str]) -> list[str]:
 
 def _units(one: Side, other: Side) -> dict[str, Any]:
     """Return which units only one has; one that both have with other bytes should not be possible."""
-    left, right = (
-        parse_unit_index(side.store.get_object(side.manifest.result["units"]["index"])) for side in (one, other)
-    )
+    left, right = _listed(one), _listed(other)
     return {
         "common": len(left.keys() & right.keys()),
         "onlyA": sorted(left.keys() - right.keys()),

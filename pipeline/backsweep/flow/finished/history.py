@@ -10,11 +10,10 @@ import hashlib
 import heapq
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from backsweep.errors import UserError, VerificationError
-from backsweep.flow.finished.reopen import find_manifest, store_of
+from backsweep.flow.finished.reopen import names_manifest, open_manifest
 from backsweep.ports import ManifestKey
 from backsweep.stores.manifest import Manifest, earlier_manifests, parent_of, parse_manifest
 from backsweep.stores.opening import AnyStore
@@ -116,12 +115,12 @@ def find_stored(store: AnyStore, beginning: str) -> StoredManifest:
     return next(iter(found.values()))
 
 
-def sweep_at(place: str) -> tuple[AnyStore, str] | None:
-    """Return store and name of the sweep whose run folder or manifest is at `place`; None where nothing is there."""
-    if not Path(place.removeprefix("file://")).exists():
+def sweep_at(place: str, endpoint_url: str | None = None, region: str | None = None) -> tuple[AnyStore, str] | None:
+    """Return store and name of the finished sweep at `place`, as `open_manifest` does; None where none is named."""
+    if not names_manifest(place):
         return None
-    manifest = parse_manifest(find_manifest(place).read_bytes())
-    return store_of(manifest), str(manifest.run["name"])
+    store, data = open_manifest(place, endpoint_url, region)
+    return store, str(parse_manifest(data).run["name"])
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:

@@ -20,7 +20,19 @@ from backsweep_api.documents import document_from_tree
 from backsweep_api.spec.document import API_VERSION, KIND, BacktestSweep
 from backsweep_api.trials import Trial, distinct_trials, trials_at
 
-__all__ = ["Reopened", "find_manifest", "newest_run", "read_stored", "reopen", "reopen_from", "store_of"]
+__all__ = [
+    "Reopened",
+    "find_manifest",
+    "names_manifest",
+    "newest_run",
+    "open_manifest",
+    "read_stored",
+    "reopen",
+    "reopen_from",
+    "store_of",
+]
+
+BUCKETS = "s3://"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,16 +46,43 @@ class Reopened:
     series: SweepSeries
 
 
-def reopen(place: str | Path) -> Reopened:
-    """Open the run folder or manifest at `place`; the trials table is filled from the store.
+def reopen(place: str | Path, endpoint_url: str | None = None, region: str | None = None) -> Reopened:
+    """Open the finished sweep at `place`, as `open_manifest` does; the trials table is filled from the store.
 
     Raises
     ------
     UserError
         If there is no manifest, or its store is gone or lacks what it names.
     """
-    manifest = parse_manifest(find_manifest(place).read_bytes())
-    return reopen_from(store_of(manifest), manifest)
+    store, data = open_manifest(place, endpoint_url, region)
+    return reopen_from(store, parse_manifest(data))
+
+
+def open_manifest(
+    place: str | Path, endpoint_url: str | None = None, region: str | None = None
+) -> tuple[AnyStore, bytes]:
+    """Return the store of the finished sweep at `place`, and its manifest.
+
+    Parameters
+    ----------
+    place : a run folder, a manifest, or a manifest's address in a bucket. Of the first two the manifest says where the
+        store is; what stands in a bucket is read where it stands.
+    endpoint_url, region : of that bucket.
+
+    Raises
+    ------
+    UserError
+        If there is no manifest, or it is damaged.
+    """
+    if str(place).startswith(BUCKETS):
+        return read_stored(str(place), endpoint_url, region)
+    data = find_manifest(place).read_bytes()
+    return store_of(parse_manifest(data)), data
+
+
+def names_manifest(place: str) -> bool:
+    """Whether `open_manifest` is meant by `place`: an address in a bucket, or what is there on this machine."""
+    return place.startswith(BUCKETS) or Path(place.removeprefix("file://")).exists()
 
 
 def reopen_from(store: AnyStore, manifest: Manifest) -> Reopened:
