@@ -66,11 +66,11 @@ class Cluster:
             raise RefusedError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
 
-    def apply(self, *objects: Object, kubeconfig: Path | None = None) -> str:
-        """Apply objects on the server's side, as tools like Argo CD do, and return what kubectl says of each."""
+    def apply(self, *objects: Object, kubeconfig: Path | None = None) -> None:
+        """Apply objects on the server's side, as tools like Argo CD do."""
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
         arguments = ("apply", "--server-side", f"--field-manager={FIELD_MANAGER}", "-f", "-")
-        return self.kubectl(*arguments, stdin=text, kubeconfig=kubeconfig)
+        self.kubectl(*arguments, stdin=text, kubeconfig=kubeconfig)
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         """Read one object.
@@ -174,7 +174,7 @@ class OwnCluster(Cluster):
             return False
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60, pause_seconds: float = 0.1) -> None:
     """Wait for something in the cluster.
 
     Raises
@@ -187,7 +187,7 @@ def wait_until(holds: Callable[[], bool], what: str, seconds: float = 60) -> Non
         if time.monotonic() > deadline:
             message = f"waited {seconds:g} s for {what}"
             raise NotReadyError(message)
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
 
 
 def secret_text(secret: Object, key: str) -> str:

@@ -12,60 +12,50 @@ from backsweep_operator.model import PodRole
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.cluster.clusters import Cluster, Object
+    from tests.cluster.clusters import Object
     from tests.e2e.running import RunningSweep
 
 SECONDS_TO_CLEAN = 30.0
 
 
-def kill(cluster: Cluster, pods: Sequence[Object]) -> None:
-    """Kill pods with no time to say anything."""
-    for each in pods:
-        at = each["metadata"]
-        where = f"--namespace={at['namespace']}"
-        cluster.kubectl("delete", "pod", at["name"], where, "--grace-period=0", "--force", "--wait=false")
-
-
-def kill_one(sweep: RunningSweep, role: PodRole) -> None:
-    """Kill one pod of the sweep, and wait until another is ready in its place."""
-    before = sweep.pods(role)
-    kill(sweep.release.cluster, before[:1])
-    killed = before[0]["metadata"]["uid"]
-
-    def replaced() -> bool:
-        now = {each["metadata"]["uid"] for each in sweep.pods(role)}
-        return killed not in now and len(now) == len(before)
-
-    sweep.until(replaced, f"another {role} in place of the killed one")
-
-
-def kill_part(sweep: RunningSweep, *parts: str) -> None:
-    """Kill the pods of parts of the release, and wait until others are ready."""
+def kill(sweep: RunningSweep, *roles: PodRole, parts: Sequence[str] = ()) -> None:
+    """Kill, at once, a pod of each role and the pods of parts of the release; wait until others are ready instead."""
     release = sweep.release
-    for part in parts:
-        kill(release.cluster, release.pods(part))
+    before = {role: sweep.pods(role) for role in roles}
+    killed = [pods[0] for pods in before.values()] + [pod for part in parts for pod in release.pods(part)]
+    for each in killed:
+        at = each["metadata"]
+        where = (at["name"], f"--namespace={at['namespace']}")
+        release.cluster.kubectl("delete", "pod", *where, "--grace-period=0", "--force", "--wait=false")
+
+    def replaced(_: Object) -> bool:
+        return all(is_replaced(sweep, role, pods) for role, pods in before.items())
+
+    sweep.until(replaced, "others are in place of the killed pods")
     release.await_parts()
 
 
-def worker_killed(sweep: RunningSweep) -> None:
-    kill_one(sweep, PodRole.WORKER)
+def is_replaced(sweep: RunningSweep, role: PodRole, before: Sequence[Object]) -> bool:
+    """Say whether the first of some pods is gone, and there are as many again."""
+    now = {each["metadata"]["uid"] for each in sweep.pods(role)}
+    return before[0]["metadata"]["uid"] not in now and len(now) == len(before)
+
+
+def worker_and_operator_killed(sweep: RunningSweep) -> None:
+    kill(sweep, PodRole.WORKER, parts=["operator"])
 
 
 def head_killed(sweep: RunningSweep) -> None:
-    kill_one(sweep, PodRole.HEAD)
+    kill(sweep, PodRole.HEAD)
 
 
 def flow_killed(sweep: RunningSweep) -> None:
-    kill_one(sweep, PodRole.FLOW)
-
-
-def operator_killed(sweep: RunningSweep) -> None:
-    kill_part(sweep, "operator")
+    kill(sweep, PodRole.FLOW)
 
 
 def prefect_killed(sweep: RunningSweep) -> None:
-    """Kill the server and its worker at once."""
-    kill_part(sweep, "prefect", "worker")
+    """Kill the server and its worker."""
+    kill(sweep, parts=["prefect", "worker"])
 
 
 def suspended_and_resumed(sweep: RunningSweep) -> None:

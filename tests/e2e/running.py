@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.e2e.releases import Release
 
 SECONDS_TO_GO_ON = 300.0
+PAUSE_SECONDS = 1.0  # kubectl takes a fifth of a second of a core, and the sweep needs all of them
 ENDED = (State.SUCCEEDED, State.FAILED)
 
 
@@ -34,34 +35,24 @@ class RunningSweep:
         found: Object = self.release.sweep(self.name).get("status", {})
         return found
 
-    def done(self) -> int:
-        """Return how many trials are done."""
-        return int((self.status().get("trials") or {}).get("done", 0))
-
-    def state(self) -> str:
-        return str(condition(self.release.sweep(self.name), ConditionType.COMPLETE).get("reason", ""))
-
-    def message(self) -> str:
-        """Return the sentence by which it says how it is."""
-        return str(condition(self.release.sweep(self.name), ConditionType.COMPLETE).get("message", ""))
-
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = SECONDS_TO_GO_ON) -> None:
-        """Wait for something that comes to be before the sweep is over."""
+    def until(self, holds: Callable[[Object], bool], what: str, seconds: float = SECONDS_TO_GO_ON) -> None:
+        """Wait for something that comes to be before the sweep is over; it is given the sweep's status."""
 
         def comes() -> bool:
-            held, state = holds(), self.state()
-            assert held or state not in ENDED, f"{self.name} is {state} ({self.message()}) before {what}"
+            status = self.status()
+            held = holds(status)
+            assert held or state(status) not in ENDED, f"{self.name} is over before {what}: {status}"
             return held
 
-        wait_until(comes, what, seconds)
+        wait_until(comes, what, seconds, PAUSE_SECONDS)
 
     def await_more(self) -> None:
         """Wait until more is done than now."""
-        before = self.done()
-        self.until(lambda: self.state() == State.RUNNING and self.done() > before, f"more than {before} trials done")
+        before = done(self.status())
+        self.until(lambda now: state(now) == State.RUNNING and done(now) > before, f"more than {before} trials done")
 
-    def await_state(self, state: State) -> None:
-        self.until(lambda: self.state() == state, f"{self.name} to be {state}")
+    def await_state(self, wanted: State) -> None:
+        self.until(lambda now: state(now) == wanted, f"{self.name} to be {wanted}")
 
     def pods(self, role: PodRole) -> list[Object]:
         """Return its pods of a role that are ready and stay."""
@@ -83,3 +74,12 @@ class RunningSweep:
 
 def is_ready(pod: Object) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
+
+
+def done(status: Object) -> int:
+    """Return how many trials are done."""
+    return int((status.get("trials") or {}).get("done", 0))
+
+
+def state(status: Object) -> str:
+    return str(condition({"status": status}, ConditionType.COMPLETE).get("reason", ""))
