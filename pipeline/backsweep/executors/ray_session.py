@@ -33,6 +33,7 @@ FOLDERS = "backsweep-ray-"
 LOOK_SECONDS = 1.0
 KNOCK_SECONDS = 5.0
 MIB = 1 << 20
+SLOW_START = "timed out during startup"  # what Ray says when its node is not there in 30 s, which nothing can change
 # Set before Ray is imported, which reads some of them then.
 QUIET_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -119,10 +120,7 @@ class RaySession:
 
             started.enter_context(_worker_output_logged())
             started.callback(ray.shutdown)
-            try:
-                context = ray.init(configure_logging=False, log_to_driver=True, **arguments)
-            except Exception as error:
-                raise self._not_started(error) from error
+            context = self._begin(arguments)
             sigterm.take()
             self.dashboard_url = f"http://{context.dashboard_url}" if context.dashboard_url else None
             self._way_out = started.pop_all()
@@ -216,6 +214,28 @@ class RaySession:
             "_temp_dir": str(folder),
         }
 
+    def _begin(self, arguments: Mapping[str, Any]) -> Any:
+        """Start or join Ray; a start that a busy machine was too slow for is tried once more."""
+        try:
+            return self._init(arguments)
+        except TransientError as error:
+            if self._address or SLOW_START not in str(error):
+                raise
+            LOGGER.warning("%s: it is started once more", error)
+        return self._init(arguments)
+
+    def _init(self, arguments: Mapping[str, Any]) -> Any:
+        """Start or join Ray once; of a start that fails nothing is left."""
+        import ray
+
+        try:
+            return ray.init(configure_logging=False, log_to_driver=True, **arguments)
+        except Exception as error:
+            ray.shutdown()
+            if not self._address:
+                _kill_left(arguments["_temp_dir"])
+            raise self._not_started(error) from error
+
     def _not_started(self, error: Exception) -> TransientError:
         reason = " ".join(str(error).split())[:500] or type(error).__name__
         if self._address:
@@ -255,6 +275,16 @@ def _remove_left() -> None:
         owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
         if owner.isdigit() and not Path(f"/proc/{owner}").exists() and Path("/proc/self").exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill_left(folder: str) -> None:
+    """Kill the processes of a Ray in this folder: of a start that failed Ray keeps no list."""
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.fsencode(folder) in (place / "cmdline").read_bytes():
+                os.kill(int(place.name), signal.SIGKILL)
+        except OSError:
+            continue  # it has ended, or is another user's
 
 
 def _short_folder() -> str:
