@@ -53,10 +53,17 @@ class Release:
             return storage_environment(self.cluster.folder)
         return {key: value for key, value in os.environ.items() if key.startswith("AWS_")}
 
+    def store(self, folder: str = "") -> dict[str, str]:
+        """Say where results go: into the bucket's folder of this release, or into one below it."""
+        storage = self.storage()
+        return {
+            "uri": f"s3://{os.environ.get('BACKSWEEP_TEST_BUCKET', BUCKET)}/{self.team}{folder}",
+            "endpointUrl": storage.get("AWS_ENDPOINT_URL_S3", ""),
+            "region": storage["AWS_DEFAULT_REGION"],
+        }
+
     def values(self) -> dict[str, Any]:
         """Return what is said to the chart: images, the store, and little enough for a node of two cores."""
-        storage = self.storage()
-        bucket = os.environ.get("BACKSWEEP_TEST_BUCKET", BUCKET)
         little = {"resources": {"requests": {"cpu": "50m"}}}
         return {
             "watchNamespaces": [self.team],
@@ -68,15 +75,7 @@ class Release:
             },
             "operator": little,
             "prefect": {"server": little, "worker": {**little, "querySeconds": 2}},
-            "sweeps": {
-                **OFTEN,
-                "storage": {
-                    "uri": f"s3://{bucket}/{self.team}",
-                    "endpointUrl": storage.get("AWS_ENDPOINT_URL_S3", ""),
-                    "region": storage["AWS_DEFAULT_REGION"],
-                    "secretName": KEYS_SECRET,
-                },
-            },
+            "sweeps": {**OFTEN, "storage": {**self.store(), "secretName": KEYS_SECRET}},
         }
 
     def install(self) -> None:

@@ -26,6 +26,27 @@ def example(name: str, **spec: Any) -> dict[str, Any]:
     return document
 
 
+def slow_sweep(name: str, start: str, limits: int) -> dict[str, Any]:
+    """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme."""
+    return {
+        "apiVersion": "backsweep.dev/v1alpha1",
+        "kind": "BacktestSweep",
+        "metadata": {"name": name},
+        "spec": {
+            "data": {"name": "sp500-20", "start": start},
+            "walkForward": {"purge": 1},
+            "execution": {"mode": "ray"},
+            "axes": {
+                "profile": ["min_cvar"],
+                "lookback": [126, 189, 252],
+                "constraints": [{"turnoverLimit": 0.05 + each / 100} for each in range(limits)],
+            },
+            "cluster": LITTLE,
+            "ttlSecondsAfterFinished": 0,
+        },
+    }
+
+
 @contextmanager
 def laptop_run(document: dict[str, Any], folder: Path) -> Iterator[Callable[[], str]]:
     """Let this machine compute a sweep without a cluster, beside the test and yielding to pods.

@@ -5,7 +5,7 @@ The tests of this file disturb one sweep, in their order; the last one sees how 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.cluster.clusters import wait_until
@@ -16,7 +16,7 @@ from tests.e2e.disturbances import (
     worker_and_operator_killed,
 )
 from tests.e2e.running import RunningSweep
-from tests.e2e.sweeps import LITTLE, laptop_run
+from tests.e2e.sweeps import laptop_run, slow_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
     from tests.e2e.releases import Release
 
 pytestmark = pytest.mark.timeout(1800)  # images may have to be built, and the machine is shared
-
-
-def slow_sweep(name: str, start: str, limits: int) -> dict[str, Any]:
-    """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme."""
-    return {
-        "apiVersion": "backsweep.dev/v1alpha1",
-        "kind": "BacktestSweep",
-        "metadata": {"name": name},
-        "spec": {
-            "data": {"name": "sp500-20", "start": start},
-            "walkForward": {"purge": 1},
-            "execution": {"mode": "ray"},
-            "axes": {
-                "profile": ["min_cvar"],
-                "lookback": [126, 189, 252],
-                "constraints": [{"turnoverLimit": 0.05 + each / 100} for each in range(limits)],
-            },
-            "cluster": LITTLE,
-            "ttlSecondsAfterFinished": 0,
-        },
-    }
 
 
 DOCUMENT = slow_sweep("disturbed", "2004-01-02", 32)

@@ -103,9 +103,13 @@ def open_node(folder: Path) -> Node:
     for name, arguments in commands_of(folder, kubeconfigs(folder)).items():
         command = [str(program(name)), *arguments]
         components[name] = Daemon(name, command, enclosure, {"GOMAXPROCS": "2", **environments.get(name, {})})
-    counted = ("sh", "-c", COUNTED, "counted", " ".join(map(str, cgroups.entrances(node_name(folder)))))
     admin = kubeconfigs(folder)["admin"]
-    return Node(folder, URL, admin, components, PROBES, enclosure, entering=(*entering, *counted))
+    return Node(folder, URL, admin, components, PROBES, enclosure, entering=(*entering, *counted(folder)))
+
+
+def counted(folder: Path) -> tuple[str, ...]:
+    """Return the beginning of a command whose rest has its part of the node's share of the machine."""
+    return ("sh", "-c", COUNTED, "counted", " ".join(map(str, cgroups.entrances(node_name(folder)))))
 
 
 def program(name: str) -> Path:
