@@ -46,7 +46,7 @@ WATCHED = tuple(RESOURCES)
 
 HEAVY = ("managedFields", "ownerReferences")
 READ = {  # of a status
-    Kind.POD: ("phase", "startTime", "containerStatuses"),
+    Kind.POD: ("phase", "startTime", "containerStatuses", "initContainerStatuses", "conditions"),
     Kind.CLUSTER: ("conditions", "readyWorkerReplicas"),
 }
 

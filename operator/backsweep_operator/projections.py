@@ -36,6 +36,8 @@ __all__ = ["cluster_view", "job_view", "pod_view", "policy_view", "read_report",
 
 Raw = Mapping[str, Any]
 LONGEST_REPORT_MESSAGE = 900
+LONGEST_OBSTACLE = 300
+ON_ITS_WAY = ("ContainerCreating", "PodInitializing")
 
 
 class Reading(NamedTuple):
@@ -156,7 +158,24 @@ def pod_view(raw: Raw) -> PodView | None:
         started_at=started,
         finished_at=(finished if finished is not None else started or 0.0) if over else None,
         report=next((report for each in ended if (report := read_report(each.get("message", "")))), None),
+        obstacle=_obstacle(status),
     )
+
+
+def _obstacle(status: Raw) -> str:
+    """Return why a pod does not start: no node takes it, its image cannot be pulled, or its container ends at once."""
+    for each in status.get("conditions", ()):
+        if each.get("type") == "PodScheduled" and each.get("reason") == "Unschedulable":
+            return _words(each)
+    for each in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        waiting = each.get("state", {}).get("waiting") or {}
+        if waiting.get("reason") and waiting["reason"] not in ON_ITS_WAY:
+            return _words(waiting)
+    return ""
+
+
+def _words(told: Raw) -> str:
+    return f"{told['reason']}: {told.get('message', '')}"[:LONGEST_OBSTACLE]
 
 
 def read_report(text: str) -> Report | None:

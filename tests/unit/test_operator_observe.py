@@ -15,6 +15,7 @@ from backsweep_api.spec.execution import Storage
 from backsweep_api.status import Condition, Run, SweepStatus, instant_of, timestamp
 from backsweep_operator.act import Hands, act
 from backsweep_operator.errors import CallRefusedError, StaleReadError, UnavailableError
+from backsweep_operator.kinds import trimmed
 from backsweep_operator.model import (
     Action,
     AtRun,
@@ -270,6 +271,38 @@ def test_pods_clusters_and_jobs_are_read_as_they_are_written() -> None:
     assert done is not None
     assert (done.complete, done.failed, done.finished) == (True, False, True)
     assert job_view({"metadata": {"name": "x", "namespace": "n"}}) is None
+
+
+IMAGE_MISSING = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+OBSTACLES: dict[str, tuple[dict[str, Any], str]] = {
+    "its containers are being made": (
+        {"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]},
+        "",
+    ),
+    "its image cannot be pulled": (
+        {"containerStatuses": [{"state": {"waiting": IMAGE_MISSING}}]},
+        "ImagePullBackOff: Back-off pulling image",
+    ),
+    "nor can that of what comes before it": (
+        {"initContainerStatuses": [{"state": {"waiting": IMAGE_MISSING}}]},
+        "ImagePullBackOff: Back-off pulling image",
+    ),
+    "no node takes it": (
+        {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1"}]},
+        "Unschedulable: 0/1",
+    ),
+    "it runs": ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+}
+
+
+@pytest.mark.parametrize("what", OBSTACLES)
+def test_of_a_pod_that_does_not_start_it_is_known_why(what: str) -> None:
+    status, obstacle = OBSTACLES[what]
+    found = pod_view(
+        {**FLOW_POD, "spec": {}, "status": trimmed(Kind.POD, {"metadata": {}, "status": status})["status"]}
+    )
+    assert found is not None
+    assert found.obstacle == obstacle
 
 
 def test_nothing_is_kept_of_a_sweep_that_is_gone_but_for_how_long_answers_may_be_late() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from tests.unit.operator_views import (
@@ -26,7 +27,7 @@ from tests.unit.operator_views import (
     written,
 )
 
-from backsweep_api.conditions import Next, State, StopReason
+from backsweep_api.conditions import ConditionType, Next, State, StopReason
 from backsweep_api.status import Cost, OpenPods, TrialCounts
 from backsweep_operator.decide import decide
 from backsweep_operator.model import (
@@ -36,11 +37,14 @@ from backsweep_operator.model import (
     Kind,
     Outcome,
     PatchStatus,
+    PodRole,
+    PodView,
     Progress,
     Snapshot,
     StillMissing,
 )
 
+WHY = 'ImagePullBackOff: Back-off pulling image "typo:1"'
 LOST_ONCE_TOO_OFTEN = ACTIVE.model_copy(update={"failures": 3})
 STOPS: dict[str, tuple[Callable[[], Snapshot], Next, StopReason]] = {
     "the flow says it succeeded": (
@@ -243,3 +247,21 @@ def test_a_thousand_sweeps_status_stays_small() -> None:
     run = written(decide(STOPS["suspend"][0](), NOW))
     status = run.model_copy(update={"cost": Cost(amount="1", open_pods=pods)})
     assert len(str(status.plain())) < 8_000
+
+
+def test_while_a_pod_cannot_start_the_sweep_says_which_and_why_and_so_does_the_end_of_it() -> None:
+    spec = {**BASE, "activeDeadlineSeconds": 600}
+    run = run_of(spec, started_at=int(NOW) - 50, run_started_at=int(NOW) - 50)
+    stuck = PodView("head", attempt_of(run), PodRole.HEAD, Decimal(1), Decimal(1), None, None, obstacle=WHY)
+    seen = snapshot(sweep_of(spec, run=run), clusters=(cluster(run, ready=False),), pods=(stuck,))
+    told = written(decide(seen, NOW)).condition(ConditionType.PROGRESSING)
+    assert told is not None
+    assert told.message.endswith(f"; Pod head does not start: {WHY}")
+    for later in (600, RELEASE.deadlines.start):
+        spec = {**BASE, "activeDeadlineSeconds": later} if later == 600 else BASE
+        run = run_of(spec, started_at=int(NOW) - later, run_started_at=int(NOW) - later)
+        stuck = replace(stuck, attempt=attempt_of(run))
+        end = decide(snapshot(sweep_of(spec, run=run), clusters=(cluster(run, ready=False),), pods=(stuck,)), NOW)
+        stop = (written(end).run or run).stop
+        assert stop is not None
+        assert stop.message.endswith(f"; Pod head does not start: {WHY}")

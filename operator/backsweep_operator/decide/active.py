@@ -163,7 +163,9 @@ def _told(situation: Situation, run: Run) -> Told:
         lacking.append("its cluster waits in Kueue's queue" if queued else "its cluster is coming up")
     if run.running_at is None:
         lacking.append("its flow is not running yet")
-    return Told(State.STARTING, str(State.STARTING), f"attempt {run.attempt}: {' and '.join(lacking)}")
+    return Told(
+        State.STARTING, str(State.STARTING), f"attempt {run.attempt}: {' and '.join(lacking)}{situation.obstacle}"
+    )
 
 
 def _counted(counts: TrialCounts | None) -> str:

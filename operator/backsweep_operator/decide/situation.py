@@ -94,6 +94,14 @@ class Situation:
         return any(pod.finished_at is None for pod in self.snapshot.pods if self._is_flow(pod.attempt, pod.role))
 
     @property
+    def obstacle(self) -> str:
+        """Which pod of the present attempt does not start, and why, to go on a sentence; empty where none is stuck."""
+        stuck = sorted(
+            (pod.name, pod.obstacle) for pod in self.snapshot.pods if pod.obstacle and pod.attempt == self.attempt
+        )
+        return f"; Pod {stuck[0][0]} does not start: {stuck[0][1]}" if stuck else ""
+
+    @property
     def report(self) -> Report | None:
         """What the last flow pod of the present attempt said at its end; None while one runs or if none said any."""
         told = [

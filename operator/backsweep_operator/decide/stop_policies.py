@@ -83,7 +83,8 @@ def _past_deadline(situation: Situation, run: Run, now: Instant) -> Finding | No
     if _queued_by_kueue(situation) or now < _clock_start(run, run.run_started_at) + limit:
         return None
     what = "spec.activeDeadlineSeconds" if given else "the longest time this release lets a sweep run"
-    return Finding(Next.FAIL, StopReason.DEADLINE_EXCEEDED, f"{what}, {limit} s, is over; what is finished is stored")
+    message = f"{what}, {limit} s, is over; what is finished is stored{situation.obstacle}"
+    return Finding(Next.FAIL, StopReason.DEADLINE_EXCEEDED, message)
 
 
 def _over_budget(situation: Situation, run: Run, now: Instant) -> Finding | None:
@@ -171,7 +172,7 @@ def _start_overdue(situation: Situation, run: Run, now: Instant) -> Finding | No
     if now < _clock_start(run, run.started_at) + limit:
         return None
     missing = "cluster was not ready" if run.workers and run.ready_at is None else "flow was not running"
-    return Finding(Next.RETRY, StopReason.START_OVERDUE, f"after {limit} s the {missing}")
+    return Finding(Next.RETRY, StopReason.START_OVERDUE, f"after {limit} s the {missing}{situation.obstacle}")
 
 
 def _idle(situation: Situation, run: Run, now: Instant) -> Finding | None:

@@ -119,7 +119,12 @@ class PodRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """A pod of ours. It costs from `started_at` (bound to a node) to `finished_at`."""
+    """A pod of ours. It costs from `started_at` (bound to a node) to `finished_at`.
+
+    Parameters
+    ----------
+    obstacle : why it does not start, in Kubernetes' words; empty where nothing is in its way.
+    """
 
     name: str
     attempt: AttemptName
@@ -129,6 +134,7 @@ class PodView:
     started_at: float | None
     finished_at: float | None
     report: Report | None = None
+    obstacle: str = ""
 
 
 class Outcome(StrEnum):
