@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from tests.cluster.clusters import wait_until
+import pytest
+from tests.cluster.clusters import RefusedError, wait_until
+from tests.cluster.node.node import Node
 
 from backsweep_api.conditions import State
 from backsweep_operator.model import PodRole
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
     from tests.e2e.running import RunningSweep
 
 SECONDS_TO_CLEAN = 30.0
+OUTAGE_SECONDS = 30.0
+FILL_MEMORY = "held = [bytearray(64 << 20) for _ in iter(int, 1)]"
 
 
 def kill(sweep: RunningSweep, *roles: PodRole, parts: Sequence[str] = ()) -> None:
@@ -65,3 +70,32 @@ def suspended_and_resumed(sweep: RunningSweep) -> None:
     wait_until(lambda: sweep.release.leftovers(sweep.name) == [], "nothing of it to be left", SECONDS_TO_CLEAN)
     sweep.change(suspend=False)
     sweep.await_state(State.RUNNING)
+
+
+def storage_away(sweep: RunningSweep) -> None:
+    """Hold the store for half a minute: connections stay, nothing is answered."""
+    store = node_of(sweep).components["minio"]
+    store.pause()
+    time.sleep(OUTAGE_SECONDS)  # the length of the outage is what is tested
+    store.resume()
+
+
+def kubelet_restarted(sweep: RunningSweep) -> None:
+    node = node_of(sweep)
+    node.restart("kubelet")
+    wait_until(node.is_ready, "the node to be ready again")
+
+
+def worker_out_of_memory(sweep: RunningSweep) -> None:
+    """Fill a worker's memory from inside, until the kernel or Ray ends something there."""
+    worker = sweep.pods(PodRole.WORKER)[0]["metadata"]["name"]
+    with pytest.raises(RefusedError):
+        sweep.release.cluster.kubectl(
+            "exec", worker, f"--namespace={sweep.release.team}", "--", "python", "-c", FILL_MEMORY
+        )
+
+
+def node_of(sweep: RunningSweep) -> Node:
+    """Return the node, whose programs are ours to stop."""
+    assert isinstance(sweep.release.cluster, Node), "this stops programs of the cluster: it needs a node of our own"
+    return sweep.release.cluster

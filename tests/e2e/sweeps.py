@@ -26,8 +26,14 @@ def example(name: str, **spec: Any) -> dict[str, Any]:
     return document
 
 
-def slow_sweep(name: str, start: str, limits: int) -> dict[str, Any]:
-    """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme."""
+def slow_sweep(name: str, start: str, limits: int, **spec: Any) -> dict[str, Any]:
+    """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme.
+
+    Parameters
+    ----------
+    limits : how many of them; three trials for each.
+    spec : more of it.
+    """
     return {
         "apiVersion": "backsweep.dev/v1alpha1",
         "kind": "BacktestSweep",
@@ -43,19 +49,20 @@ def slow_sweep(name: str, start: str, limits: int) -> dict[str, Any]:
             },
             "cluster": LITTLE,
             "ttlSecondsAfterFinished": 0,
+            **spec,
         },
     }
 
 
 @contextmanager
 def laptop_run(document: dict[str, Any], folder: Path) -> Iterator[Callable[[], str]]:
-    """Let this machine compute a sweep without a cluster, beside the test and yielding to pods.
+    """Let this machine compute a sweep without a cluster, beside the test; a node of ours has most of the machine.
 
     Yields what waits for the end and returns the digest of the result.
     """
     alone = {**document, "spec": {**document["spec"], "execution": {"mode": "local"}}}
     (folder / "sweep.yaml").write_text(yaml.safe_dump(alone), encoding="utf-8")
-    command = ["nice", str(PROGRAMS / "backsweep"), "run", "--no-prefect", "sweep.yaml", "--output", "run"]
+    command = [str(PROGRAMS / "backsweep"), "run", "--no-prefect", "sweep.yaml", "--output", "run"]
     process = subprocess.Popen(command, cwd=folder, start_new_session=True)
 
     def digest() -> str:

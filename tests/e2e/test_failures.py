@@ -5,6 +5,7 @@ The tests of this file disturb one sweep, in their order; the last one sees how 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,15 @@ from tests.cluster.clusters import wait_until
 from tests.e2e.disturbances import (
     SECONDS_TO_CLEAN,
     flow_killed,
+    head_killed,
+    kubelet_restarted,
+    prefect_killed,
+    storage_away,
     suspended_and_resumed,
     worker_and_operator_killed,
+    worker_out_of_memory,
 )
+from tests.e2e.records import recorded
 from tests.e2e.running import RunningSweep
 from tests.e2e.sweeps import laptop_run, slow_sweep
 
@@ -23,10 +30,16 @@ if TYPE_CHECKING:
 
     from tests.e2e.releases import Release
 
-pytestmark = pytest.mark.timeout(1800)  # images may have to be built, and the machine is shared
+pytestmark = pytest.mark.timeout(3600)  # images may have to be built, and the machine is shared
 
 
-DOCUMENT = slow_sweep("disturbed", "2004-01-02", 32)
+SOAK = os.environ.get("BACKSWEEP_SOAK") == "1"
+# A sweep long enough to be disturbed; of a soak, one of more than five minutes of both cores.
+DOCUMENT = slow_sweep("disturbed", "1990-01-02", 48) if SOAK else slow_sweep("disturbed", "2004-01-02", 32)
+DISTURBANCES = [suspended_and_resumed, worker_and_operator_killed, flow_killed]
+if SOAK:
+    DISTURBANCES += [head_killed, prefect_killed, storage_away, worker_out_of_memory, kubelet_restarted]
+SECONDS_TO_END = 3000.0
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +55,18 @@ def sweep(digest: Callable[[], str], release: Release) -> RunningSweep:
     return RunningSweep(release, DOCUMENT["metadata"]["name"])
 
 
-@pytest.mark.parametrize(
-    "disturb", [suspended_and_resumed, worker_and_operator_killed, flow_killed], ids=lambda each: each.__name__
-)
+@pytest.mark.parametrize("disturb", DISTURBANCES, ids=lambda each: each.__name__)
 def test_a_sweep_that_computes_is(disturb: Callable[[RunningSweep], None], sweep: RunningSweep) -> None:
     sweep.await_more()
-    disturb(sweep)
+    with recorded(sweep, disturb.__name__.replace("_", " ")):
+        disturb(sweep)
 
 
 def test_a_sweep_that_was_disturbed_gives_the_result_of_a_laptop(
     sweep: RunningSweep, digest: Callable[[], str]
 ) -> None:
-    assert sweep.release.await_end(sweep.name) == "Succeeded"
+    with recorded(sweep, "nothing more"):
+        assert sweep.release.await_end(sweep.name, SECONDS_TO_END) == "Succeeded"
     wait_until(lambda: sweep.release.leftovers(sweep.name) == [], "nothing of it to be left", SECONDS_TO_CLEAN)
     status = sweep.status()
     assert status["manifest"]["resultDigest"] == digest()
