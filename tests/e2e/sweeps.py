@@ -56,7 +56,7 @@ def slow_sweep(name: str, start: str, limits: int, **spec: Any) -> dict[str, Any
 
 @contextmanager
 def laptop_run(document: dict[str, Any], folder: Path) -> Iterator[Callable[[], str]]:
-    """Let this machine compute a sweep without a cluster, beside the test; a node of ours has most of the machine.
+    """Let this machine compute a sweep without a cluster, beside the test.
 
     Yields what waits for the end and returns the digest of the result.
     """
