@@ -62,6 +62,11 @@ class Release:
             "region": storage["AWS_DEFAULT_REGION"],
         }
 
+    @property
+    def values_file(self) -> Path:
+        """Where `values` are written down for Helm."""
+        return self.cluster.folder / f"{self.own}.values.yaml"
+
     def values(self) -> dict[str, Any]:
         """Return what is said to the chart: images, the store, and little enough for a node of two cores."""
         little = {"resources": {"requests": {"cpu": "50m"}}}
@@ -93,9 +98,9 @@ class Release:
 
     def bring(self, *arguments: str) -> None:
         """Install or upgrade the chart, and wait until what it describes runs."""
-        values = self.cluster.folder / f"{self.own}.values.yaml"
-        values.write_text(yaml.safe_dump(self.values()), encoding="utf-8")
-        self.helm("upgrade", "--install", "backsweep", str(ROOT / "charts/backsweep"), f"--values={values}", *arguments)
+        self.values_file.write_text(yaml.safe_dump(self.values()), encoding="utf-8")
+        chart = (str(ROOT / "charts/backsweep"), f"--values={self.values_file}")
+        self.helm("upgrade", "--install", "backsweep", *chart, *arguments)
         self.await_parts()
 
     def await_parts(self) -> None:

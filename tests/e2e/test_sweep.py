@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cluster.clusters import wait_until
+from tests.e2e import readme
 from tests.e2e.releases import KEYS_SECRET, condition
 from tests.e2e.sweeps import LITTLE, example, laptop_digest
 
@@ -32,6 +33,17 @@ def test_a_small_sweep_is_computed_on_a_cluster_that_is_gone_when_it_is_done(rel
     assert release.await_end("small") == "Succeeded"
     wait_until(lambda: release.leftovers("small") == [], "everything of the sweep to be gone", SECONDS_TO_CLEAN)
     assert release.sweep("small")["status"]["manifest"]["resultDigest"] == laptop_digest("small", tmp_path)
+
+
+def test_the_log_of_a_sweep_whose_pods_are_gone_is_read_from_the_store(release: Release) -> None:
+    status = release.sweep("small")["status"]
+    said = release.run(
+        "kubectl", "backtest", "logs", "small", f"--namespace={release.team}", environment=release.storage()
+    )
+    assert said.startswith("attempt 1 of small has no flow pod; the newest log in its store:\n")
+    assert f"result {status['manifest']['resultDigest']}" in said
+    log = release.run("backsweep", "logs", status["links"]["logs"], environment=release.storage())
+    assert said.endswith(log)
 
 
 def test_the_tournament_gives_the_result_of_a_laptop(release: Release, tmp_path: Path) -> None:
@@ -63,6 +75,15 @@ def test_a_result_is_verified_from_outside(release: Release, tmp_path: Path) -> 
     release.run(sys.executable, "-c", FETCH, bucket, key, str(place), environment=release.storage())
     said = release.run("backsweep", "verify", str(place), environment=release.storage())
     assert manifest["resultDigest"] in said
+
+
+def test_the_commands_of_the_readme_are_those_that_work(release: Release) -> None:
+    """They are run again on what the tests before have installed and computed: the digest is README's own."""
+    manifest = release.sweep("sp500-tournament")["status"]["manifest"]
+    said = [readme.run_here(release, command, manifest["uri"]) for command in readme.commands()]
+    promised = ("", "deployed", "successfully rolled out", "sp500-tournament", "Succeeded", "digest", "verified:")
+    assert [promise for promise, each in zip(promised, said, strict=True) if promise not in each] == []
+    assert manifest["resultDigest"] in readme.section()
 
 
 def test_no_key_is_in_what_the_cluster_shows(release: Release) -> None:
