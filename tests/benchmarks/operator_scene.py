@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.benchmarks.timing import ROOT
 from tests.cluster.control_plane import ControlPlane, control_plane, wait_until
-from tests.cluster.operators import ACCOUNT, OWN_RULES, Operator, access, binding, operator, role
+from tests.cluster.operators import Operator, operator, rights
 from tests.cluster.processes import Ports, Process
 
 __all__ = ["NAMESPACE", "PrefectServer", "Scene", "real_prefect", "scene", "stand_in"]
@@ -156,5 +156,4 @@ def _install(plane: ControlPlane) -> None:
     wait_until(lambda: "backtestsweeps" in plane.kubectl(*served), "an API server that serves BacktestSweeps")
     plane.make_namespace(NAMESPACE, {"pod-security.kubernetes.io/enforce": "restricted"})
     plane.make_namespace(OWN)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": OWN}}
-    plane.apply(account, role(OWN, OWN_RULES), binding(OWN, OWN), *access(NAMESPACE, OWN))
+    plane.apply(*rights(OWN, NAMESPACE))

@@ -12,6 +12,12 @@ from urllib.parse import urlsplit
 from tests.cluster.clusters import Cluster, Object
 
 CALL_SECONDS = 180  # longer than any watch
+TWICE = ("GET", "PATCH")
+
+
+def sweeps_of(namespace: str) -> str:
+    """Return the path of a namespace's sweeps."""
+    return f"/apis/backsweep.dev/v1alpha1/namespaces/{namespace}/backtestsweeps"
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,36 @@ class ApiCalls:
             context=ssl.create_default_context(cafile=cluster.folder / "ca.crt"),
         )
 
-    def send(self, method: str, path: str, body: Object | None = None, kind: str = "application/json") -> Answer:
-        """Make a call and read its answer."""
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", "Content-Type": kind}
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        kind: str = "application/json",
+        accept: str = "application/json",
+    ) -> Answer:
+        """Make a call and read its answer; one that may be made twice is, if the kept connection has died meanwhile."""
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": accept, "Content-Type": kind}
         content = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, content, headers)
-        with self._connection.getresponse() as answer:
-            text = answer.read().decode()
-        is_one = (answer.getheader("Content-Type") or "").startswith("application/json") and "?watch=" not in path
-        return Answer(answer.status, json.loads(text) if is_one else text)
+        kept = self._connection.sock is not None and method in TWICE
+        try:
+            status, type_, text = self._exchange(method, path, content, headers)
+        except (OSError, http.client.HTTPException):
+            if not kept:
+                raise
+            status, type_, text = self._exchange(method, path, content, headers)
+        is_one = type_.startswith("application/json") and "?watch=" not in path
+        return Answer(status, json.loads(text) if is_one else text)
+
+    def _exchange(self, *request: Any) -> tuple[int, str, str]:
+        """Ask and read the answer; a connection that fails is given up."""
+        try:
+            self._connection.request(*request)
+            with self._connection.getresponse() as answer:
+                return answer.status, answer.getheader("Content-Type") or "", answer.read().decode()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
 
     def watch(self, path: str, seconds: int) -> list[Object]:
         """Return what changes in a list from now on, in a time: this is how long it takes."""

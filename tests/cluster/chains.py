@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.cluster.clusters import SECONDS_TO_COME
 from tests.cluster.control_plane import ControlPlane, Object, wait_until
 from tests.cluster.operators import Operator, operator, prepare, start, sweep
 from tests.cluster.prefect_server import PrefectServer
@@ -42,7 +43,7 @@ class Chain:
     def delete(self, name: str) -> None:
         self.plane.kubectl("delete", "backtestsweep", name, f"--namespace={self.namespace}")
 
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    def until(self, holds: Callable[[], bool], what: str, seconds: float = SECONDS_TO_COME) -> None:
         """Wait for something while the worker and its flows do their part."""
 
         def does() -> bool:
@@ -51,7 +52,9 @@ class Chain:
 
         wait_until(does, what, seconds)
 
-    def reaches(self, name: str, state: State, reason: str = "", *, attempt: int = 0, seconds: float = 90) -> None:
+    def reaches(
+        self, name: str, state: State, reason: str = "", *, attempt: int = 0, seconds: float = SECONDS_TO_COME
+    ) -> None:
         """Wait until a sweep is in a state, at an attempt if one is given; of one that failed or rests also see why."""
 
         def holds() -> bool:

@@ -9,22 +9,36 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.cluster.api_calls import ApiCalls
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.processes import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.cluster.chains import Chain
     from tests.cluster.prefect_server import PrefectServer
 
 NAMES = itertools.count(1)
 LONGEST_SECONDS = 600
+# The files that take a minute or more, so that no worker begins one of them when the others have nothing left.
+FIRST = (
+    "test_operator_killed",
+    "test_kueue",
+    "test_chain_limits",
+    "test_chain_disturbances",
+    "test_operator_process",
+    "test_fuzz_operator",
+    "test_writes",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test here time for what starts with the first one, on a machine that is busy."""
+    """Give each test here time for what starts with the first one, on a machine that is busy; long files come first."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(FIRST)))
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LONGEST_SECONDS))
 
 
@@ -47,10 +61,29 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect
 
     ports = Ports()
     found = PrefectServer(tmp_path_factory.mktemp("prefect"), ports.claim())
-    found.start()
+    try:
+        found.start()
+        yield found
+    finally:
+        found.process.kill()
+        ports.release()
+
+
+@pytest.fixture(scope="module")
+def chain(plane: ControlPlane, prefect_server: PrefectServer) -> Iterator[Chain]:
+    """Start an operator with a work pool on that server, for the tests of one file."""
+    from tests.cluster.chains import new_chain
+
+    with new_chain(plane, prefect_server) as found:
+        yield found
+
+
+@pytest.fixture
+def calls(plane: ControlPlane) -> Iterator[ApiCalls]:
+    """Open a connection to the API server, as its administrator."""
+    found = ApiCalls(plane)
     yield found
-    found.process.kill()
-    ports.release()
+    found.close()
 
 
 @pytest.fixture

@@ -6,15 +6,16 @@ and pods are KWOK's: pods are scheduled and reported ready, but nothing runs in 
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster import binaries
+from tests.cluster.api_calls import ApiCalls
 from tests.cluster.clusters import (
     SECONDS_TO_START,
     Cluster,
@@ -26,7 +27,9 @@ from tests.cluster.clusters import (
 )
 from tests.cluster.components import ORDER, USERS, Addresses, commands_of, fake_node, kuberay_access, open_definition
 from tests.cluster.credentials import write_certificates, write_kubeconfig, write_tokens
+from tests.cluster.objects import Objects
 from tests.cluster.processes import Ports, Process
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,14 +55,41 @@ class ControlPlane(OwnCluster):
 
     components: dict[str, Process]
 
+    @cached_property
+    def objects(self) -> Objects:
+        """What is there, without a process of kubectl for each look."""
+        return Objects(ApiCalls(self))
+
+    @override
+    def get(self, kind: str, name: str, namespace: str = "default") -> Object:
+        return self.objects.get(kind, name, namespace)
+
+    @override
+    def all(self, kind: str, namespace: str = "default", selector: str = "") -> list[Object]:
+        return self.objects.all(kind, namespace, selector)
+
+    @override
+    def apply(self, *objects: Object, kubeconfig: Path | None = None) -> None:
+        if kubeconfig is None:
+            self.objects.apply(*objects)
+        else:
+            super().apply(*objects, kubeconfig=kubeconfig)
+
+    @override
+    def await_kinds(self, *names: str) -> None:
+        def all_served() -> bool:
+            return set(names) <= {each.full_name for each in self.objects.served()}
+
+        wait_until(all_served, f"{', '.join(names)} to be served")
+
     def add_nodes(self, count: int) -> None:
         """Add fake nodes and wait until they are ready; each has room for any number of pods."""
-        present = len(json.loads(self.kubectl("get", "nodes", "--output=json"))["items"])
+        present = len(self.all("nodes"))
         self.apply(*(fake_node(f"fake-{number}") for number in range(present, present + count)))
         self.await_all(self._nodes_ready, "the nodes to be ready")
 
     def _nodes_ready(self) -> bool:
-        nodes = json.loads(self.kubectl("get", "nodes", "--output=json"))["items"]
+        nodes = self.all("nodes")
         found = [
             each for node in nodes for each in node.get("status", {}).get("conditions", ()) if each["type"] == "Ready"
         ]
@@ -79,9 +109,8 @@ class ControlPlane(OwnCluster):
             for each in pod["status"]["containerStatuses"]
         ]
         phase = "Succeeded" if exit_code == 0 else "Failed"
-        patch = {"status": {"phase": phase, "containerStatuses": statuses}}
-        arguments = ("patch", "pod", name, f"--namespace={namespace}", "--subresource=status", "--type=merge")
-        self.kubectl(*arguments, f"--patch={json.dumps(patch)}")
+        change = {"status": {"phase": phase, "containerStatuses": statuses}}
+        self.objects.patch(f"/api/v1/namespaces/{namespace}/pods/{name}/status", change)
 
 
 @contextmanager
@@ -117,6 +146,7 @@ def control_plane(
             bring_up(plane, crds, nodes)
             yield plane
         finally:
+            plane.objects.close()
             for name in reversed(ORDER):
                 plane.components[name].kill()
     finally:

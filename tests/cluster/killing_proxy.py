@@ -1,11 +1,13 @@
-"""A proxy before the API server that kills its client right after a chosen call had its effect, unanswered."""
+"""A proxy before an API that kills its client right after a chosen call had its effect, unanswered."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -14,34 +16,13 @@ from aiohttp import web
 HOP_HEADERS = {"host", "content-length", "transfer-encoding", "connection"}
 
 
-class KillingProxy:
-    """Passes on what comes, in a thread of its own; counts calls about objects, not watches, discovery or the Lease.
+@dataclass
+class Trigger:
+    """Kills after a chosen one of the calls that proxies pass on; `calls` has those since it was armed."""
 
-    `calls` has what was counted since it was armed.
-    """
-
-    def __init__(self, upstream: str, authority: Path, port: int) -> None:
-        self.calls: list[str] = []
-        self._upstream = upstream
-        self._port = port
-        self._kill_after: int | None = None
-        self._kill: Callable[[], None] = lambda: None
-        self._tls = ssl.create_default_context(cafile=authority)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> None:
-        self._thread.start()
-        assert self._ready.wait(10)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+    calls: list[str] = field(default_factory=list)
+    _kill_after: int | None = None
+    _kill: Callable[[], None] = lambda: None
 
     def arm(self, kill_after: int, kill: Callable[[], None]) -> None:
         """Kill after so many calls from now on, once."""
@@ -51,6 +32,65 @@ class KillingProxy:
     @property
     def armed(self) -> bool:
         return self._kill_after is not None
+
+    def passed(self, call: str) -> None:
+        """Take note of a call that had its effect and is not answered yet."""
+        if self.armed:
+            self.calls.append(call)
+            if len(self.calls) == self._kill_after:
+                self._kill_after = None
+                self._kill()
+
+
+def is_about_objects(request: web.Request) -> bool:
+    """Whether a call to Kubernetes is about objects: no discovery and no Lease."""
+    return "/namespaces/" in request.path and "/leases" not in request.path
+
+
+def is_about_flows(request: web.Request) -> bool:
+    """Whether a call to Prefect is made for one sweep: not what is asked every second about all."""
+    return not request.path.endswith("/filter")
+
+
+class KillingProxy:
+    """Passes on what comes, in a thread of its own; tells a trigger of the calls that count, watches never.
+
+    Parameters
+    ----------
+    authority : who vouches for the upstream's certificate, where it has one.
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        port: int,
+        trigger: Trigger,
+        counts: Callable[[web.Request], bool],
+        authority: Path | None = None,
+    ) -> None:
+        self._upstream = upstream
+        self._port = port
+        self._trigger = trigger
+        self._counts = counts
+        self._tls = authority is None or ssl.create_default_context(cafile=authority)
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @contextmanager
+    def serving(self) -> Iterator[KillingProxy]:
+        """Serve until the block is left."""
+        self._thread.start()
+        assert self._ready.wait(10)
+        try:
+            yield self
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(10)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -91,11 +131,8 @@ class KillingProxy:
             if "watch" in request.query:
                 return await self._stream(request, answer)
             body = await answer.read()
-            if self.armed and "/namespaces/" in request.path and "/leases" not in request.path:
-                self.calls.append(f"{request.method} {request.path}")
-                if len(self.calls) == self._kill_after:
-                    self._kill_after = None
-                    self._kill()
+            if self._counts(request):
+                self._trigger.passed(f"{request.method} {request.path}")
             return web.Response(status=answer.status, body=body, content_type=answer.content_type)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The operator as a real process under its own ServiceAccount, and the least that one may do."""
+"""The operator as a real process under its own ServiceAccount, with what the chart grants it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.charts.rendering import CHART, Helm, parsed
+from tests.cluster import binaries
 from tests.cluster.components import open_definition
-from tests.cluster.control_plane import ControlPlane, Object, wait_until
+from tests.cluster.control_plane import SECONDS_TO_START, ControlPlane, Object, wait_until
 from tests.cluster.processes import Process
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml"
 ACCOUNT = "backsweep-operator"
-Rules = dict[str, dict[str, tuple[str, ...]]]
-SEEN = ("get", "list", "watch")
-RULES: Rules = {
-    "backsweep.dev": {"backtestsweeps": SEEN, "backtestsweeps/status": ("update",)},
-    "ray.io": {"rayclusters": (*SEEN, "create", "patch", "delete")},
-    "networking.k8s.io": {"networkpolicies": (*SEEN, "create", "patch", "delete")},
-    "batch": {"jobs": (*SEEN, "delete")},
-    "": {"pods": SEEN, "serviceaccounts": SEEN, "events": ("create",)},
-}
-OWN_RULES: Rules = {"coordination.k8s.io": {"leases": ("get", "create", "update")}}
 
 
 def sweep_definition() -> Object:
@@ -39,29 +31,12 @@ def install_definition(plane: ControlPlane) -> None:
     plane.await_kinds("backtestsweeps.backsweep.dev")
 
 
-def access(namespace: str, own: str) -> list[Object]:
-    """Return the operator's rights in a namespace it serves."""
-    return [role(namespace, RULES), binding(namespace, own)]
-
-
-def role(namespace: str, rules: Rules) -> Object:
-    flat = [
-        {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-        for group, resources in rules.items()
-        for resource, verbs in resources.items()
-    ]
-    meta = {"name": ACCOUNT, "namespace": namespace}
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": flat}
-
-
-def binding(namespace: str, own: str) -> Object:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": ACCOUNT, "namespace": namespace},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ACCOUNT},
-        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": own}],
-    }
+def rights(own: str, *namespaces: str) -> list[Object]:
+    """Return what the chart of a release gives the operator in these namespaces: its account and its Roles."""
+    chart = ("template", "backsweep", str(CHART), f"--namespace={own}", "--kube-version=1.34.4")
+    values = f"--set=watchNamespaces={{{','.join(namespaces)}}}"
+    rendered = Helm(binaries.find("helm")).run(*chart, values, "--show-only=templates/operator/access.yaml")
+    return list(parsed(rendered))
 
 
 def prepare(plane: ControlPlane, namespace: str) -> str:
@@ -69,8 +44,7 @@ def prepare(plane: ControlPlane, namespace: str) -> str:
     own = f"{namespace}-system"
     install_definition(plane)
     plane.make_namespace(own)
-    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": own}}
-    plane.apply(account, role(own, OWN_RULES), binding(own, own), *access(namespace, own))
+    plane.apply(*rights(own, namespace))
     return own
 
 
@@ -80,6 +54,7 @@ class Operator:
 
     process: Process
     port: int
+    kubeconfig: Path
 
     def ask(self, path: str) -> tuple[int, str]:
         try:
@@ -115,9 +90,10 @@ def operator(plane: ControlPlane, namespace: str, own: str, ports: tuple[int, in
     ports : its own, and that of Prefect.
     more : further variables of its environment.
     """
+    kubeconfig = plane.account_kubeconfig(own, ACCOUNT)
     environment = {
         "PYTHONPATH": f"{ROOT / 'operator'}:{ROOT / 'api'}",
-        "KUBECONFIG": str(plane.account_kubeconfig(own, ACCOUNT)),
+        "KUBECONFIG": str(kubeconfig),
         "PREFECT_API_URL": f"http://127.0.0.1:{ports[1]}/api",
         "BACKSWEEP_NAMESPACE": own,
         "BACKSWEEP_WATCH_NAMESPACES": namespace,
@@ -129,13 +105,13 @@ def operator(plane: ControlPlane, namespace: str, own: str, ports: tuple[int, in
     }
     name = f"{own}-operator-{ports[0]}"
     command = [sys.executable, "-W", "error", "-m", "backsweep_operator"]
-    return Operator(Process(name, command, plane.folder, environment), ports[0])
+    return Operator(Process(name, command, plane.folder, environment), ports[0], kubeconfig)
 
 
 def start(each: Operator) -> None:
     """Start an operator and wait until it answers."""
     each.process.start()
-    each.process.wait_until(lambda: each.ask("/healthz")[0] != 0, 60)
+    each.process.wait_until(lambda: each.ask("/healthz")[0] != 0, SECONDS_TO_START)
 
 
 def sweep(name: str, namespace: str, **more: Any) -> Object:
@@ -155,7 +131,7 @@ def sweep(name: str, namespace: str, **more: Any) -> Object:
     }
 
 
-def gone(plane: ControlPlane, namespace: str, seconds: float = 90) -> None:
+def gone(plane: ControlPlane, namespace: str) -> None:
     """Wait until nothing of any sweep is left."""
     kinds = "rayclusters,networkpolicies,jobs,pods"
-    wait_until(lambda: not plane.all(kinds, namespace), f"nothing in {namespace}", seconds)
+    wait_until(lambda: not plane.all(kinds, namespace), f"nothing in {namespace}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from tests.cluster.chains import Chain, new_chain
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.prefect_server import PrefectServer
@@ -13,12 +10,6 @@ from backsweep_api.conditions import State
 from backsweep_operator.model import Outcome
 
 DONE = Outcome.SUCCEEDED
-
-
-@pytest.fixture(scope="module")
-def chain(plane: ControlPlane, prefect_server: PrefectServer) -> Iterator[Chain]:
-    with new_chain(plane, prefect_server) as found:
-        yield found
 
 
 def test_suspending_takes_a_running_flow_away_and_resuming_runs_another(chain: Chain) -> None:

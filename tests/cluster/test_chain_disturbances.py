@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 
-import pytest
-from tests.cluster.chains import Chain, new_chain
-from tests.cluster.control_plane import ControlPlane, wait_until
-from tests.cluster.prefect_server import PrefectServer
+from tests.cluster.chains import Chain
+from tests.cluster.control_plane import wait_until
 from tests.cluster.second_writer import SecondWriter
 
 from backsweep_api.conditions import State
@@ -17,12 +14,6 @@ from backsweep_operator.model import Outcome
 
 DONE = Outcome.SUCCEEDED
 OUTAGE_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def chain(plane: ControlPlane, prefect_server: PrefectServer) -> Iterator[Chain]:
-    with new_chain(plane, prefect_server) as found:
-        yield found
 
 
 def uids(chain: Chain, name: str) -> set[str]:
@@ -55,7 +46,7 @@ def test_the_api_server_is_away_for_half_a_minute(chain: Chain) -> None:
     chain.plane.components["kube-apiserver"].kill()
     time.sleep(OUTAGE_SECONDS)  # the length of the outage is what is tested
     chain.plane.start("kube-apiserver")
-    wait_until(chain.operator.leads_again, "the operator leads again", 60)
+    wait_until(chain.operator.leads_again, "the operator leads again")
     chain.apply("afterwards", ends=[DONE])
     chain.reaches("afterwards", State.SUCCEEDED, attempt=1)
     assert uids(chain, "patient") == made

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from tests.cluster.chains import Chain, new_chain
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.prefect_server import PrefectServer
+from tests.cluster.chains import Chain
 
 from backsweep_api.conditions import State
 from backsweep_operator.model import Outcome
-
-
-@pytest.fixture(scope="module")
-def chain(plane: ControlPlane, prefect_server: PrefectServer) -> Iterator[Chain]:
-    with new_chain(plane, prefect_server) as found:
-        yield found
 
 
 def test_a_sweep_that_succeeds_tells_its_result_and_keeps_its_job_until_its_time(chain: Chain) -> None:

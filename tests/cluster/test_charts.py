@@ -237,11 +237,11 @@ def test_the_operator_serves_with_the_charts_settings_and_rights(
                 },
             }
         )
-        wait_until(lambda: any(plane.all("rayclusters", namespace)), "a RayCluster", 60)
+        wait_until(lambda: any(plane.all("rayclusters", namespace)), "a RayCluster")
         wait_until(lambda: any(plane.all("events", namespace)), "an Event", 20)
         plane.kubectl("delete", "backtestsweep", "night", f"--namespace={namespace}")
         kinds = "rayclusters,networkpolicies"
-        wait_until(lambda: not plane.all(kinds, namespace), "nothing to be left", 60)
+        wait_until(lambda: not plane.all(kinds, namespace), "nothing to be left")
         with urllib.request.urlopen(f"http://127.0.0.1:{listen}/metrics", timeout=5) as answer:
             measured = answer.read().decode()
         assert 'code="403"' not in measured

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.cluster.api_calls import Answer, ApiCalls
+from tests.cluster.api_calls import Answer, ApiCalls, sweeps_of
 from tests.cluster.control_plane import ControlPlane, wait_until
 from tests.cluster.fuzz import GOOD, ROOT, Manifest, Tree, document_of, manifest, smallest
 from tests.cluster.fuzz_agreement import disagreement, judge
@@ -33,7 +33,7 @@ COUNT = int(os.environ.get("BACKSWEEP_FUZZ", "5000"))
 EVERY = int(os.environ.get("BACKSWEEP_FUZZ_SENT", "10"))
 PARTS = range(10)  # so that no test takes longer than one may, on a machine that is busy
 LONGEST_SENTENCE = 2_000
-SWEEPS = "/apis/backsweep.dev/v1alpha1/namespaces/default/backtestsweeps"
+SWEEPS = sweeps_of("default")
 # As Helm and controllers send it: without what kubectl alone would notice.
 DRY = "?dryRun=All&fieldValidation=Ignore"
 

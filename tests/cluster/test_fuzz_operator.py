@@ -2,7 +2,7 @@
 
 First those the API server accepts, with definition and policy; then all, past both, as an older release could have
 stored them. The operator stays alive, finds no bug in itself, and looks at none of them without end.
-BACKSWEEP_FUZZ_CREATED says how many of each kind.
+BACKSWEEP_FUZZ_CREATED says how many of each kind: KubeRay makes all their pods, four clusters a second.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
-from tests.cluster.api_calls import ApiCalls
+from tests.cluster.api_calls import ApiCalls, sweeps_of
 from tests.cluster.control_plane import ControlPlane, Object, wait_until
 from tests.cluster.fuzz import ROOT, Tree, document_of, manifest
-from tests.cluster.operators import Operator, install_definition, operator, prepare, start, sweep_definition
-from tests.cluster.processes import Ports, Process
+from tests.cluster.operators import Operator, install_definition, start, sweep_definition
+from tests.cluster.processes import Ports
+from tests.cluster.stand_ins import operators, stand_in
 
 from backsweep_api.errors import InvariantError
 from backsweep_api.validation import validate
 
 SEED = int(os.environ.get("BACKSWEEP_FUZZ_SEED", "1"))
-CREATED = int(os.environ.get("BACKSWEEP_FUZZ_CREATED", "100"))
+CREATED = int(os.environ.get("BACKSWEEP_FUZZ_CREATED", "40"))
 # One for each thing a sweep makes and each word of it that comes back; far below what a loop would need.
 MOST_PASSES = 40
 ADMISSION = ROOT / "crds" / "backsweep.dev_admission.yaml"
@@ -33,26 +34,15 @@ LEVELS = (45, 900, 5_000)
 
 
 @pytest.fixture
-def calls(plane: ControlPlane) -> Iterator[ApiCalls]:
-    found = ApiCalls(plane)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def serving(plane: ControlPlane, namespace: str, ports: Ports) -> Iterator[Operator]:
-    own, port = prepare(plane, namespace), ports.claim()
-    command = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(port)]
-    prefect = Process(f"prefect-{port}", command, plane.folder, {"PYTHONPATH": str(ROOT)})
-    prefect.start()
     settings = {"BACKSWEEP_MAX_CONCURRENT_SWEEPS": str(2 * CREATED)}
-    found = operator(plane, namespace, own, (ports.claim(), port), **settings)
-    start(found)
-    wait_until(found.leads, "the operator leads", 60)
-    yield found
-    found.process.kill()
-    prefect.kill()
-    plane.kubectl("delete", "namespace", own, "--wait=false")
+    with (
+        stand_in(plane, ports) as prefect,
+        operators(plane, namespace, ports, prefect, settings) as (found,),
+    ):
+        start(found)
+        wait_until(found.leads, "the operator leads")
+        yield found
 
 
 @pytest.fixture
@@ -62,10 +52,6 @@ def deep() -> Iterator[None]:
     sys.setrecursionlimit(25_000)
     yield
     sys.setrecursionlimit(before)
-
-
-def sweeps_of(namespace: str) -> str:
-    return f"/apis/backsweep.dev/v1alpha1/namespaces/{namespace}/backtestsweeps"
 
 
 def make(calls: ApiCalls, namespace: str, trees: Iterable[Tree]) -> Iterator[str]:

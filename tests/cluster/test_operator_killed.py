@@ -3,83 +3,107 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
+from tests.cluster.chains import Chain, new_chain
 from tests.cluster.control_plane import ControlPlane, wait_until
-from tests.cluster.killing_proxy import KillingProxy
-from tests.cluster.operators import ACCOUNT, Operator, gone, operator, prepare, start, sweep
-from tests.cluster.processes import Ports, Process
+from tests.cluster.killing_proxy import KillingProxy, Trigger, is_about_flows, is_about_objects
+from tests.cluster.operators import start
+from tests.cluster.prefect_server import PrefectServer
+from tests.cluster.processes import Ports
 
-ROOT = Path(__file__).parents[2]
-MOST_CALLS = 80
+from backsweep_api.conditions import State
+from backsweep_operator.model import Outcome
 
-
-@pytest.fixture
-def proxy(plane: ControlPlane, ports: Ports) -> Iterator[KillingProxy]:
-    found = KillingProxy(plane.url, plane.folder / "ca.crt", ports.claim())
-    found.start()
-    yield found
-    found.stop()
+MOST_CALLS = 100
+FEWEST_CALLS = 15
+LONGEST_SECONDS = 1_200  # each call is a life of some seconds with an operator that starts anew
+pytestmark = pytest.mark.timeout(LONGEST_SECONDS)
 
 
-@pytest.fixture
-def serving(plane: ControlPlane, namespace: str, ports: Ports, proxy: KillingProxy) -> Iterator[Operator]:
-    own, prefect_port = prepare(plane, namespace), ports.claim()
-    command = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(prefect_port)]
-    prefect = Process(f"prefect-{prefect_port}", command, plane.folder, {"PYTHONPATH": str(ROOT)})
-    prefect.start()
-    config = json.loads(plane.account_kubeconfig(own, ACCOUNT).read_text(encoding="utf-8"))
-    config["clusters"][0]["cluster"] = {"server": proxy.url}
-    through = plane.folder / f"{own}.through-proxy.kubeconfig"
-    through.write_text(json.dumps(config), encoding="utf-8")
-    found = operator(plane, namespace, own, (ports.claim(), prefect_port), KUBECONFIG=str(through))
-    start(found)
-    yield found
-    found.process.kill()
-    prefect.kill()
-    plane.kubectl("delete", "namespace", own, "--wait=false")
+@dataclass(frozen=True)
+class Mortal:
+    """A chain whose operator reaches Kubernetes and Prefect through proxies that pull a trigger."""
+
+    chain: Chain
+    trigger: Trigger
+
+    def kill_after(self, call: int) -> None:
+        """Arm the trigger; whoever is killed starts again, as in Kubernetes."""
+        process = self.chain.operator.process
+
+        def kill_and_start() -> None:
+            process.kill()
+            process.start()
+
+        wait_until(self.chain.operator.leads_again, "the operator leads")
+        self.trigger.arm(call, kill_and_start)
 
 
-def live(plane: ControlPlane, namespace: str, name: str, serving: Operator) -> None:
-    """Let a sweep begin, be suspended and be deleted; whenever the operator is found dead, start it again."""
-
-    def comes(what: str, kind: str, wanted: bool) -> None:
-        def there() -> bool:
-            if not serving.process.alive():
-                serving.process.start()
-            return bool(plane.all(kind, namespace)) == wanted
-
-        wait_until(there, f"{what} of {name}", 60)
-
-    def suspended() -> bool:
-        if not serving.process.alive():
-            serving.process.start()
-        status = plane.get("backtestsweep", name, namespace).get("status", {})
-        return any(each["reason"] == "Suspended" and each["type"] == "Complete" for each in status["conditions"])
-
-    plane.apply(sweep(name, namespace))
-    comes("the RayCluster", "rayclusters", wanted=True)
-    assert len(plane.all("rayclusters", namespace)) == 1
-    plane.apply(sweep(name, namespace, suspend=True))
-    comes("the end", "rayclusters,networkpolicies,pods", wanted=False)
-    wait_until(suspended, f"{name} says it is suspended", 60)
-    assert plane.get("backtestsweep", name, namespace)["status"]["run"]["attempt"] == 1
-    plane.kubectl("delete", "backtestsweep", name, f"--namespace={namespace}")
-    gone(plane, namespace)
+@pytest.fixture(scope="module")
+def mortal(plane: ControlPlane, prefect_server: PrefectServer) -> Iterator[Mortal]:
+    ports, trigger = Ports(), Trigger()
+    to_prefect = KillingProxy(prefect_server.endpoint.api_url, ports.claim(), trigger, is_about_flows)
+    to_kubernetes = KillingProxy(plane.url, ports.claim(), trigger, is_about_objects, plane.folder / "ca.crt")
+    with (
+        to_prefect.serving(),
+        to_kubernetes.serving(),
+        new_chain(plane, prefect_server, PREFECT_API_URL=to_prefect.url) as chain,
+    ):
+        chain.operator.process.kill()
+        kubeconfig = chain.operator.kubeconfig
+        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
+        config["clusters"][0]["cluster"] = {"server": to_kubernetes.url}
+        kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+        start(chain.operator)
+        yield Mortal(chain, trigger)
+    ports.release()
 
 
+def finished(chain: Chain, name: str) -> None:
+    """Let a sweep run and finish."""
+    chain.apply(name)
+    chain.reaches(name, State.RUNNING)
+    chain.worker.ends[name] = [Outcome.SUCCEEDED]
+    chain.reaches(name, State.SUCCEEDED, attempt=1)
+    assert chain.states_in_prefect(name) == ["COMPLETED"]
+    assert {each["kind"] for each in chain.made(name)} <= {"Job", "Pod"}
+
+
+def suspended(chain: Chain, name: str) -> None:
+    """Let a sweep begin and be suspended."""
+    chain.apply(name)
+    chain.reaches(name, State.RUNNING)
+    assert len(chain.made(name, "rayclusters")) == 1
+    chain.apply(name, suspend=True)
+    chain.reaches(name, State.SUSPENDED)
+    assert chain.status(name)["run"]["attempt"] == 1
+    assert chain.states_in_prefect(name) == ["CANCELLED"]
+    assert chain.made(name) == []
+
+
+def leave(chain: Chain, name: str) -> None:
+    """Delete a sweep, and wait until nothing of it is left."""
+    chain.delete(name)
+    chain.until(lambda: not chain.made(name), f"nothing to be left of {name}")
+
+
+@pytest.mark.parametrize("live", [finished, suspended])
 def test_killed_after_any_call_each_life_ends_the_same_and_leaves_nothing(
-    plane: ControlPlane, namespace: str, proxy: KillingProxy, serving: Operator
+    mortal: Mortal, live: Callable[[Chain, str], None]
 ) -> None:
+    chain = mortal.chain
     for number in range(1, MOST_CALLS):
-        wait_until(serving.leads_again, "the operator leads", 60)
-        proxy.arm(number, serving.process.kill)
-        live(plane, namespace, f"life-{number}", serving)
-        if proxy.armed:
+        name = f"{live.__name__}-{number}"
+        mortal.kill_after(number)
+        live(chain, name)
+        leave(chain, name)
+        if mortal.trigger.armed:
             break
-    written = {call.split("/")[0].split()[0] for call in proxy.calls}
-    assert number > 15
-    assert {"PATCH", "PUT", "DELETE", "POST"} <= written
+    assert mortal.trigger.armed, f"there are more than {MOST_CALLS} calls in a life"
+    methods = {call.split()[0] for call in mortal.trigger.calls}
+    assert number > FEWEST_CALLS
+    assert {"PATCH", "PUT", "DELETE", "POST"} <= methods
+    assert any(call.endswith("/create_flow_run") for call in mortal.trigger.calls)

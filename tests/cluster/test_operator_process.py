@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.control_plane import ControlPlane, wait_until
-from tests.cluster.operators import Operator, gone, operator, prepare, start, sweep
-from tests.cluster.processes import Ports, Process
+from tests.cluster.operators import Operator, gone, start, sweep
+from tests.cluster.processes import Ports
+from tests.cluster.stand_ins import operators, stand_in
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def prefect(plane: ControlPlane, ports: Ports) -> Iterator[int]:
-    port = ports.claim()
-    command = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(port)]
-    process = Process(f"prefect-{port}", command, plane.folder, {"PYTHONPATH": str(ROOT)})
-    process.start()
-    yield port
-    process.kill()
+    with stand_in(plane, ports) as port:
+        yield port
 
 
 @pytest.fixture
-def two(plane: ControlPlane, namespace: str, ports: Ports, prefect: int) -> Iterator[tuple[Operator, Operator]]:
-    own = prepare(plane, namespace)
+def two(plane: ControlPlane, namespace: str, ports: Ports, prefect: int) -> Iterator[list[Operator]]:
     short = {"BACKSWEEP_LEASE_SECONDS": "10"}  # a takeover comes soon, and a busy machine keeps its lease
-    both = tuple(operator(plane, namespace, own, (ports.claim(), prefect), **short) for _ in range(2))
-    yield both[0], both[1]
-    for each in both:
-        each.process.kill()
-    plane.kubectl("delete", "namespace", own, "--wait=false")
+    with operators(plane, namespace, ports, prefect, short, count=2) as both:
+        yield both
 
 
 @pytest.fixture
-def serving(two: tuple[Operator, Operator]) -> Operator:
+def serving(two: list[Operator]) -> Operator:
     start(two[0])
     wait_until(two[0].leads, "an operator that leads")
     return two[0]
@@ -91,21 +83,21 @@ def test_killed_and_started_again_it_goes_on_at_once_and_nothing_is_there_twice(
     for _ in range(3):
         serving.process.kill()
         serving.process.start()
-    wait_until(serving.leads_again, "the same operator leads again", 60)
+    wait_until(serving.leads_again, "the same operator leads again")
     wait_until(lambda: len(clusters(plane, namespace)) == 4, "all four RayClusters")
     runs = {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)}
     assert runs == {1}
 
 
 def test_of_two_one_leads_and_the_other_takes_over_when_it_is_killed_or_hangs(
-    plane: ControlPlane, namespace: str, serving: Operator, two: tuple[Operator, Operator]
+    plane: ControlPlane, namespace: str, serving: Operator, two: list[Operator]
 ) -> None:
     first, second = two
     start(second)
     wait_until(lambda: second.ask("/readyz")[0] == 200, "the standby is ready")
     assert not second.leads()
     first.process.pause()
-    wait_until(second.leads_again, "the standby took over", 60)
+    wait_until(second.leads_again, "the standby took over")
     plane.apply(sweep("after", namespace))
     wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     first.process.resume()
@@ -117,11 +109,11 @@ def test_of_two_one_leads_and_the_other_takes_over_when_it_is_killed_or_hangs(
 
 @pytest.mark.parametrize("moment", ["at once", "with its flow run", "with its cluster"])
 def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
-    plane: ControlPlane, namespace: str, prefect: int, two: tuple[Operator, Operator], moment: str
+    plane: ControlPlane, namespace: str, prefect: int, two: list[Operator], moment: str
 ) -> None:
     for each in two:
         each.process.start()
-    wait_until(lambda: any(each.leads_again() for each in two), "one that leads", 60)
+    wait_until(lambda: any(each.leads_again() for each in two), "one that leads")
     leader, other = sorted(two, key=lambda each: not each.leads())
     plane.apply(*(sweep(f"many-{number}", namespace) for number in range(3)))
     if moment == "with its flow run":
@@ -129,9 +121,9 @@ def test_of_two_that_begin_together_the_leader_hangs_and_all_is_made_once(
     elif moment == "with its cluster":
         wait_until(lambda: any(clusters(plane, namespace)), "a RayCluster")
     leader.process.pause()
-    wait_until(other.leads_again, "the other to take over", 60)
+    wait_until(other.leads_again, "the other to take over")
     leader.process.resume()
-    wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 90)
+    wait_until(lambda: not leader.process.alive(), "the one that hung to end by itself", 30)
     wait_until(lambda: len(clusters(plane, namespace)) == 3, "all clusters")
     assert {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)} == {1}
     assert (flow_runs(prefect), len(plane.all("networkpolicies", namespace))) == (3, 3)
@@ -150,7 +142,7 @@ def flow_runs(prefect: int) -> int:
 
 
 def test_asked_to_stop_it_ends_well_and_the_next_need_not_wait(
-    plane: ControlPlane, namespace: str, serving: Operator, two: tuple[Operator, Operator]
+    plane: ControlPlane, namespace: str, serving: Operator, two: list[Operator]
 ) -> None:
     assert serving.process.stop(15) == 0
     lease = plane.all("leases", f"{namespace}-system")[0]
@@ -171,7 +163,7 @@ def test_without_the_api_server_for_a_while_it_serves_again_afterwards(
     assert re.search(r"LeaseLost|Unavailable", serving.process.log.read_text(encoding="utf-8"))
     plane.start("kube-apiserver")
     serving.process.start()
-    wait_until(serving.leads, "it leads again", 60)
+    wait_until(serving.leads, "it leads again")
     plane.apply(sweep("afterwards", namespace))
     wait_until(lambda: len(clusters(plane, namespace)) == 2, "both RayClusters")
     assert {each["status"]["run"]["attempt"] for each in plane.all("backtestsweeps", namespace)} == {1}

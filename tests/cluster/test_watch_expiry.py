@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.control_plane import ControlPlane, control_plane, wait_until
-from tests.cluster.operators import ROOT, Operator, operator, prepare, start, sweep
-from tests.cluster.processes import Ports, Process
+from tests.cluster.operators import Operator, start, sweep
+from tests.cluster.processes import Ports
+from tests.cluster.stand_ins import operators, stand_in
 from tests.cluster.test_operator_process import clusters, state
 
 NAMESPACE = "team"
@@ -29,19 +29,13 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="module")
 def serving(plane: ControlPlane) -> Iterator[Operator]:
-    ports = Ports()
-    port = ports.claim()
-    command = [sys.executable, "-m", "tests.cluster.prefect_stand_in", str(port)]
-    prefect = Process("prefect", command, plane.folder, {"PYTHONPATH": str(ROOT)})
-    prefect.start()
     # Its lease outlives a pause; only what watches miss brings a list about.
     settings = {"BACKSWEEP_LEASE_SECONDS": "300", "BACKSWEEP_RESYNC_SECONDS": "3600", "BACKSWEEP_LOG_LEVEL": "debug"}
-    found = operator(plane, NAMESPACE, prepare(plane, NAMESPACE), (ports.claim(), port), **settings)
-    start(found)
-    wait_until(found.leads, "an operator that leads")
-    yield found
-    found.process.kill()
-    prefect.kill()
+    ports = Ports()
+    with stand_in(plane, ports) as prefect, operators(plane, NAMESPACE, ports, prefect, settings) as (found,):
+        start(found)
+        wait_until(found.leads, "an operator that leads")
+        yield found
     ports.release()
 
 
@@ -98,8 +92,8 @@ def test_when_all_versions_it_knew_have_expired_it_looks_at_everything_anew(
     compact(plane)
     plane.restart("kube-apiserver")
     serving.process.resume()
-    wait_until(lambda: state(plane, NAMESPACE, "rests") == "Suspended", "the change to be seen", 60)
-    wait_until(lambda: [name.rsplit("-", 2)[0] for name in clusters(plane, NAMESPACE)] == ["comes"], "one cluster", 60)
-    wait_until(lambda: serving.count("backsweep_sweeps") == 2, "the deletion to be seen", 60)
+    wait_until(lambda: state(plane, NAMESPACE, "rests") == "Suspended", "the change to be seen")
+    wait_until(lambda: [name.rsplit("-", 2)[0] for name in clusters(plane, NAMESPACE)] == ["comes"], "one cluster")
+    wait_until(lambda: serving.count("backsweep_sweeps") == 2, "the deletion to be seen")
     assert "Restarting the watch-stream for backtestsweeps" in Path(serving.process.log).read_text(encoding="utf-8")
     assert serving.ask("/healthz") == (200, "ok\n")

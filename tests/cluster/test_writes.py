@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import pytest
-from tests.cluster.api_calls import ApiCalls
+from tests.cluster.api_calls import ApiCalls, sweeps_of
 from tests.cluster.control_plane import ControlPlane, Object, wait_until
-from tests.cluster.operators import ROOT, Operator, operator, prepare, start, sweep
-from tests.cluster.processes import Ports, Process
+from tests.cluster.operators import Operator, start, sweep
+from tests.cluster.processes import Ports
+from tests.cluster.stand_ins import operators, stand_in
 
 from backsweep_api.conditions import Next, Phase, StopReason
 from backsweep_api.documents import document_from_tree
@@ -33,33 +33,18 @@ WRITES = {"PATCH", "POST", "PUT", "DELETE", "write status of", "apply", "annotat
 
 
 @pytest.fixture
-def calls(plane: ControlPlane) -> Iterator[ApiCalls]:
-    found = ApiCalls(plane)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def serving(plane: ControlPlane, namespace: str, ports: Ports) -> Iterator[Operator]:
     """Prepare an operator beside a Prefect whose flow runs get on; the test starts it."""
-    own, port = prepare(plane, namespace), ports.claim()
-    command = [sys.executable, "-m", "tests.cluster.prefect_progress", str(port)]
-    prefect = Process(f"prefect-{port}", command, plane.folder, {"PYTHONPATH": f"{ROOT}:{ROOT / 'api'}"})
-    prefect.start()
     settings = {
         "BACKSWEEP_RESYNC_SECONDS": str(RESYNC_SECONDS),
         "BACKSWEEP_STATUS_SECONDS": str(STATUS_SECONDS),
         "BACKSWEEP_MAX_CONCURRENT_SWEEPS": str(RUNNING),
     }
-    found = operator(plane, namespace, own, (ports.claim(), port), **settings)
-    yield found
-    found.process.kill()
-    prefect.kill()
-    plane.kubectl("delete", "namespace", own, "--wait=false")
-
-
-def sweeps_of(namespace: str) -> str:
-    return f"/apis/backsweep.dev/v1alpha1/namespaces/{namespace}/backtestsweeps"
+    with (
+        stand_in(plane, ports, "prefect_progress") as prefect,
+        operators(plane, namespace, ports, prefect, settings) as (found,),
+    ):
+        yield found
 
 
 def finished(found: Object, number: int) -> Object:
@@ -96,7 +81,7 @@ def test_finished_sweeps_cause_no_writes(namespace: str, serving: Operator, call
         kept = calls.send("PUT", f"{path}/done-{number}/status", finished(made.body, number))
         assert kept.accepted, kept.message
     start(serving)
-    wait_until(serving.leads, "the operator leads", 60)
+    wait_until(serving.leads, "the operator leads")
     all_ended = Counter(Succeeded=FINISHED - 67, Failed=67)
     wait_until(lambda: states(calls, namespace) == all_ended, "each says how it ended", 180)
     wait_until(lambda: serving.count("backsweep_queue_depth") == 0, "nothing is left to look at")
@@ -118,7 +103,7 @@ def test_running_sweeps_are_written_once_in_a_while_however_they_get_on(
     namespace: str, serving: Operator, calls: ApiCalls
 ) -> None:
     start(serving)
-    wait_until(serving.leads, "the operator leads", 60)
+    wait_until(serving.leads, "the operator leads")
     path = sweeps_of(namespace)
     for number in range(RUNNING):
         assert calls.send("POST", path, sweep(f"runs-{number}", namespace)).accepted
