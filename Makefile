@@ -2,7 +2,7 @@
 # Paths are relative, so the folder may have any name. No target needs git, a terminal or standard input.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-operator crds images clean
+.PHONY: help run test lint bench bench-operator crds images sbom clean
 .PHONY: cluster-binaries test-cluster cluster-up cluster-down cluster-status test-e2e
 
 PROCESSES ?= 2
@@ -34,6 +34,9 @@ test-cluster: cluster-binaries ## The tests against a real Kubernetes API server
 images: .venv/.ready-dev ## The container images, without a container engine (docs/images.md); root
 	@sh .ci/cluster-packages
 	@$(PYTHON_IN_VENV) -m tests.cluster.images
+
+sbom: .venv/.ready-dev ## What each image holds beside its base, as CycloneDX, into build/sbom/
+	@sh images/sbom.sh
 
 cluster-up: .venv/.ready-dev ## A real Kubernetes of one node on this machine, whose pods run; root
 	@sh .ci/cluster-packages

@@ -16,7 +16,6 @@ from backsweep.arrays import Float
 from backsweep.errors import InvariantError
 
 __all__ = [
-    "CORRELATION_CHUNK",
     "CorrelationSums",
     "Deflation",
     "correlation_sums",
@@ -27,9 +26,6 @@ __all__ = [
 ]
 
 EULER_MASCHERONI = 0.5772156649015329
-
-CORRELATION_CHUNK = 64
-"""Trials a `CorrelationSums` is made of, in trial order: the same chunks give the same bytes."""
 
 FLAT_RANGE = 1e-14
 """A range of returns that is rounding, not variance: such a series correlates with nothing."""

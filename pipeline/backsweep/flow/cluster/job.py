@@ -132,7 +132,7 @@ def compute_on_cluster(
     observe: Callable[[Progress], None],
     allowance: Allowance | None = None,
 ) -> dict[str, Any]:
-    """Have the cluster compute what the store lacks; return the driver's report, see `ray_driver.drive`.
+    """Have the cluster compute what the store lacks; return the driver's report, see `driver.drive`.
 
     Plan again afterwards: every unit is in the store then, and `compute` reads it from there.
 
