@@ -35,6 +35,18 @@ def test_logs_are_written_over_listed_in_order_of_time_and_belong_to_their_sweep
     assert store.get_manifest(KEY) is None
 
 
+def test_pages_stand_beside_the_manifest_and_are_none(place: StorePlace) -> None:
+    store = place.open()
+    for data in (b"<html>", b"<html lang=en>"):
+        store.put_page(KEY, "report.html", data)
+    assert store.get_manifest(KEY) is None
+    assert list(store.manifests()) == []
+    assert store.log_names(KEY) == []
+    for name in ("manifest.json", "../report.html", "logs/report.html"):
+        with pytest.raises(StoreError, match="cannot be a page's name"):
+            store.put_page(KEY, name, b"")
+
+
 def test_a_log_that_is_not_there_is_missing_and_none_is_outside_its_folder(store: AnyStore) -> None:
     with pytest.raises(MissingObjectError, match=r"there is no log x\.flow\.log of tournament"):
         store.get_log(KEY, "x.flow.log")

@@ -160,6 +160,9 @@ def test_success_is_told_with_what_the_manifest_has_and_a_laptop_has_the_same_di
     assert report.manifest.result_digest == manifest["resultDigest"] == pod.laptop_digest()
     key = f"some/prefix/sweeps/team/podded/{spec_digest(pod.document)}/manifest.json"
     assert report.manifest.uri == f"s3://{pod.bucket.name}/{key}"
+    page = pod.bucket.client.get_object(Bucket=pod.bucket.name, Key=key.replace("manifest.json", "report.html"))
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert manifest["resultDigest"] in page["Body"].read().decode()
     assert report.best is not None
     best = manifest["result"]["best"]
     assert (report.best.trial, report.best.value) == (best["trial"], best["metrics"]["sharpe"])

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import backsweep
+from backsweep.flow import Listener, Request, Site, Stages, run_plainly
+from backsweep.orchestration.artifacts import finished_artifacts
+from backsweep_api.documents import document_from_tree
 
 if TYPE_CHECKING:
     from tests.contract.conftest import Bucket
@@ -112,6 +115,26 @@ def test_a_manifest_is_verified_where_it_stands(bucket: Bucket, tmp_path: Path) 
     assert (code, "it is no manifest's address; write s3://STORE/sweeps/" in said) == (2, True)
     code, said = verify(str(tmp_path / "runs/bucket"), *server)
     assert (code, "leave endpoint and region out" in said) == (2, True)
+
+
+def test_a_run_in_a_pod_leaves_its_report_beside_its_manifest_and_no_folder(bucket: Bucket, tmp_path: Path) -> None:
+    storage = {"uri": bucket.uri, "endpointUrl": bucket.server.url}
+    document = document_from_tree({**DOCUMENT, "spec": {**DOCUMENT["spec"], "storage": storage}})
+    site = Site("quant", is_pod=True)
+    request = Request(document, tmp_path, tmp_path / "run", "2026-11-23T21:00:00+00:00", baseline="none", site=site)
+    with Stages(request, Listener(lambda _: None, lambda _: None, lambda _: None)) as stages:
+        finished = stages.complete(run_plainly, lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+    assert f"{finished.place}/manifest.json" == address(bucket)
+    folder = finished.place.removeprefix(f"s3://{bucket.name}/")
+    page = bucket.client.get_object(Bucket=bucket.name, Key=f"{folder}/report.html")
+    assert page["ContentType"] == "text/html; charset=utf-8"
+    assert finished.result_digest in page["Body"].read().decode()
+    picture = bucket.client.get_object(Bucket=bucket.name, Key=f"{folder}/heatmap.png")
+    assert picture["Body"].read().startswith(b"\x89PNG")
+    told = {artifact.key: artifact.data for artifact in finished_artifacts(finished)}
+    assert f"`backsweep verify {address(bucket)}`" in told["files-bucket"]
+    assert told["heatmap-bucket"].startswith("data:image/png;base64,")
 
 
 @pytest.mark.parametrize(

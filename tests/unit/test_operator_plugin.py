@@ -116,6 +116,7 @@ def test_results_are_what_the_manifest_vouches_for() -> None:
         "  trials      400 of 400, 0 failed",
         "  speedup     7.9 times, 98% of each core",
         "  returned    240,000 bytes from Ray's workers",
+        "  report      s3://bucket/report.html",
         "  manifest    s3://bucket/manifest.json",
         f"  digest      {DIGEST}",
     ]

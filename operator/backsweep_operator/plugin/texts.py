@@ -115,7 +115,13 @@ def result(sweep: Raw) -> str:
     status = status_of(sweep)
     if status.manifest is None:
         return ""
-    lines = [*_findings(status), _line("manifest", status.manifest.uri), _line("digest", status.manifest.result_digest)]
+    uri = status.manifest.uri
+    lines = [
+        *_findings(status),
+        _line("report", uri.removesuffix("manifest.json") + "report.html"),
+        _line("manifest", uri),
+        _line("digest", status.manifest.result_digest),
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -24,6 +24,7 @@ from backsweep.search.optimiser import optimiser_version
 from backsweep.search.rounds import proposals_bytes
 from backsweep.settings import numeric_environment
 from backsweep.solve.engines.versions import engine_versions
+from backsweep.stores.layout import sweep_name
 from backsweep.stores.manifest import build_unit_index, commit
 from backsweep.sweep.comparison import Comparison, Rules, compare
 from backsweep.sweep.compute import Computed
@@ -42,16 +43,31 @@ __all__ = ["Finished", "finish", "rules_of"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finished:
-    """A sweep that is done: what the command line shows of it."""
+    """A sweep that is done: what the command line and the dashboard show of it.
+
+    Parameters
+    ----------
+    output : the run folder; none is written in a pod, with which it would go.
+    pages : file name -> bytes of heatmap.png and report.html.
+    """
 
     prepared: Prepared
     summary: Mapping[str, Any]
     result_digest: str
     output: Path
+    pages: Mapping[str, bytes]
+
+    @property
+    def place(self) -> str:
+        """Where a person finds manifest.json and report.html: the run folder, or the sweep's own place in the store."""
+        prepared = self.prepared
+        if prepared.site.is_pod:
+            return f"{prepared.store.uri.rstrip('/')}/{sweep_name(prepared.key)}"
+        return str(self.output.absolute())
 
 
 def finish(ran: Ran, output: Path, started: str, baseline: Baseline) -> Finished:
-    """Compare the trials, judge the winner, commit the manifest and write the run folder.
+    """Compare the trials, judge the winner, commit the manifest and write the run folder: in a pod, pages in the store.
 
     Parameters
     ----------
@@ -103,8 +119,17 @@ def finish(ran: Ran, output: Path, started: str, baseline: Baseline) -> Finished
     digest = committed.result_digest
     pages = times.time("report", lambda: _pages(prepared, series, comparison, digest, summary, timings))
     contents = FolderContents(committed.data, trials, timings, pages, rows)
-    times.time("run folder", lambda: write_folder(output, contents, series))
-    return Finished(prepared, {**summary, **_spent(ran, speedup)}, committed.result_digest, output)
+    if prepared.site.is_pod:  # whose disk goes with it, and whose store holds all else
+        times.time("run folder", lambda: _keep_pages(prepared, pages))
+    else:
+        times.time("run folder", lambda: write_folder(output, contents, series))
+    return Finished(prepared, {**summary, **_spent(ran, speedup)}, committed.result_digest, output, pages)
+
+
+def _keep_pages(prepared: Prepared, pages: Mapping[str, bytes]) -> None:
+    """Put the pages beside the manifest."""
+    for name, data in pages.items():
+        prepared.store.put_page(prepared.key, name, data)
 
 
 def _spent(ran: Ran, speedup: Speedup | None) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,8 +66,8 @@ def finished_artifacts(finished: Finished) -> list[Artifact]:
         cost = summary["cost"]
         told = f"{cost['amount']} {cost['currency']}, simulated: {cost['prices']}"
         found.append(Artifact(key_of("cost", name), "table", json.dumps(cost["stages"]), told))
-    picture = finished.output / "heatmap.png"
-    if picture.is_file() and picture.stat().st_size <= LARGEST_PICTURE_BYTES:
+    picture = finished.pages["heatmap.png"]
+    if len(picture) <= LARGEST_PICTURE_BYTES:
         found.append(Artifact(key_of("heatmap", name), "image", _data_uri(picture), "where the time went"))
     return found
 
@@ -110,17 +109,16 @@ def _verdict(summary: Mapping[str, Any]) -> str:
 
 def _places(finished: Finished) -> str:
     """Paths and not links: a browser follows no link from a server to a file."""
-    output = finished.output.absolute()
+    place = finished.place
     rows = [
-        ("report", output / "report.html"),
-        ("manifest", output / "manifest.json"),
-        ("trials", output / "trials.parquet"),
+        ("report", f"{place}/report.html"),
+        ("manifest", f"{place}/manifest.json"),
         ("store", finished.prepared.store.uri),
         ("result digest", finished.result_digest),
-        ("check it", f"backsweep verify {output}"),
+        ("check it", f"backsweep verify {place}/manifest.json"),
     ]
     return "| what | where |\n|---|---|\n" + "".join(f"| {what} | `{where}` |\n" for what, where in rows)
 
 
-def _data_uri(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode("ascii")
+def _data_uri(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")

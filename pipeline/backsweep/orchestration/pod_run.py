@@ -20,7 +20,6 @@ from backsweep.orchestration.keeper import Keeper
 from backsweep.orchestration.pod_progress import PodProgress
 from backsweep.orchestration.server import Endpoint
 from backsweep.orchestration.sweep_run import SweepRun, in_a_line
-from backsweep.stores.layout import sweep_name
 from backsweep.stores.manifest import parse_manifest, result_digest
 from backsweep_api.documents import document_from_tree
 from backsweep_api.identity import spec_digest
@@ -142,7 +141,7 @@ def _ended(finished: flow.Finished) -> Ended:
         raise TransientError(f"the run is done, but the manifest in {prepared.store.uri} is not the one it committed")
     told = finished.summary["trials"]
     counts = TrialCounts(total=told["total"], done=told["total"], cached=told["cached"], failed=told["failed"])
-    place = f"{prepared.store.uri.rstrip('/')}/{sweep_name(prepared.key)}/manifest.json"
+    place = f"{finished.place}/manifest.json"
     parts: dict[str, Any] = {
         "trials": counts,
         "manifest": ManifestReference(uri=place, result_digest=finished.result_digest),

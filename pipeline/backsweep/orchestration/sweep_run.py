@@ -240,7 +240,7 @@ def in_a_line(finished: Finished) -> str:
 def _say_result(log: FlowLog, finished: Finished) -> None:
     for sentence in finished.summary["verdict"]:
         log.say(sentence)
-    log.say(f"result {finished.result_digest} in {finished.output.absolute()}")
+    log.say(f"result {finished.result_digest} in {finished.place}")
 
 
 def _is_transient(task: Any, run: Any, state: Any) -> bool:

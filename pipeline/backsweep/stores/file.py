@@ -22,7 +22,7 @@ from backsweep.ports import ManifestKey, Versioned
 from backsweep.stores.atomic import create, replace
 from backsweep.stores.collection import REFRESH_SECONDS, StoredFile
 from backsweep.stores.folder import StoreFolder, locked
-from backsweep.stores.layout import DIGEST, logs_name
+from backsweep.stores.layout import DIGEST, logs_name, page_name
 from backsweep.stores.manifest import earlier_manifests
 from backsweep.stores.npy import read_npy, write_npy
 from backsweep.stores.object_faults import fault_of
@@ -266,6 +266,12 @@ class FileStore:
                 return (self.folder / logs_name(key, name)).read_bytes()
             except FileNotFoundError:
                 raise MissingObjectError(f"there is no log {name} of {key.name} in {self.uri}") from None
+
+    def put_page(self, key: ManifestKey, name: str, data: bytes) -> None:
+        """Write one of a sweep's pages for people, over the one of that name."""
+        target = self.folder / page_name(key, name)
+        with self._at.writing():
+            replace(target, [data], self._at.temporary)
 
     # What the ledger keeps
 

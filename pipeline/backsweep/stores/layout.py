@@ -3,7 +3,7 @@
 backsweep-store.json                              says which format this is
 objects/sha256/ab/<digest>                        immutable bytes
 units/<unit id>.json                              unit records
-sweeps/<namespace>/<name>/<specDigest>/           manifest.json, logs/
+sweeps/<namespace>/<name>/<specDigest>/           manifest.json, logs/; of a run in a pod its pages for people
 lineages/<lineage>/<digest>                       see ledger
 tmp/                                              drafts; only garbage collection reads them
 
@@ -31,6 +31,7 @@ __all__ = [
     "logs_place",
     "manifest_place",
     "object_name",
+    "page_name",
     "sweep_name",
     "unit_name",
 ]
@@ -41,6 +42,7 @@ FORMAT_BYTES = canonical_json({"format": FORMAT, "kind": "backsweep-store"})
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PLACE = re.compile(r"(.+)/sweeps/([^/]+)/([^/]+)/([^/]+)/(manifest\.json|logs/)")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+PAGE = re.compile(r"[a-z]+\.(html|png)")
 
 
 def object_name(digest: str) -> str:
@@ -81,6 +83,13 @@ def logs_name(key: ManifestKey, log: str = "") -> str:
     if log and not NAME.fullmatch(log):
         raise StoreError(f"{log!r} cannot be a log's name; letters, digits, '.', '_' and '-' can")
     return f"{sweep_name(key)}/logs/{log}"
+
+
+def page_name(key: ManifestKey, page: str) -> str:
+    """Return where one of a sweep's pages for people stands: beside its manifest."""
+    if not PAGE.fullmatch(page):
+        raise StoreError(f"{page!r} cannot be a page's name; small letters and .html or .png can")
+    return f"{sweep_name(key)}/{page}"
 
 
 def lineage_name(lineage: str) -> str:

@@ -26,6 +26,7 @@ from backsweep.stores.layout import (
     lineage_name,
     logs_name,
     object_name,
+    page_name,
     sweep_name,
     unit_name,
 )
@@ -273,6 +274,11 @@ class S3Store:
         if found is None:
             raise MissingObjectError(f"there is no log {name} of {key.name} in {self.uri}")
         return found[0]
+
+    def put_page(self, key: ManifestKey, name: str, data: bytes) -> None:
+        """Write one of a sweep's pages for people, over the one of that name."""
+        self._make()
+        self._bucket.put(page_name(key, name), data, {}, sha256=hashlib.sha256(data).digest())
 
     # What the ledger keeps
 

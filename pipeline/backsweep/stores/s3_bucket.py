@@ -33,6 +33,7 @@ from backsweep.stores.s3_errors import Outcome, Place, explain, outcome_of
 __all__ = ["IF_ABSENT", "Bucket", "Found", "Listed", "tag_of"]
 
 IF_ABSENT: Mapping[str, str] = {"IfNoneMatch": "*"}
+CONTENT_TYPES = {"html": "text/html; charset=utf-8", "json": "application/json", "png": "image/png"}
 LONGEST_PAUSE_SECONDS = 5.0
 CONTESTED_ATTEMPTS = 20
 AHEAD = 8  # results a connection that may wait for who asked: enough to read on while a chunk is computed with
@@ -122,8 +123,9 @@ class Bucket:
             parameters["ChecksumSHA256"] = base64.b64encode(sha256).decode()
         if writer:
             parameters["Metadata"] = {"writer": writer}
-        if key.endswith(".json"):
-            parameters["ContentType"] = "application/json"
+        kind = CONTENT_TYPES.get(key.rpartition(".")[2])
+        if kind is not None:
+            parameters["ContentType"] = kind
         answer = self.send("PutObject", lambda client: client.put_object(**parameters))
         return answer if isinstance(answer, Outcome) else Outcome.DONE
 
