@@ -44,9 +44,10 @@ class Chain:
         self.plane.kubectl("delete", "backtestsweep", name, f"--namespace={self.namespace}")
 
     def until(self, holds: Callable[[], bool], what: str, seconds: float = SECONDS_TO_COME) -> None:
-        """Wait for something while the worker and its flows do their part."""
+        """Wait for something while the worker and its flows do their part, and who restarts an operator that ended."""
 
         def does() -> bool:
+            self.operator.revive()
             self.worker.work()
             return holds()
 

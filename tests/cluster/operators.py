@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -14,6 +15,8 @@ from tests.cluster import binaries
 from tests.cluster.components import open_definition
 from tests.cluster.control_plane import SECONDS_TO_START, ControlPlane, Object, wait_until
 from tests.cluster.processes import Process
+
+from backsweep_operator.main import TRANSIENT
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = ROOT / "crds" / "backsweep.dev_backtestsweeps.yaml"
@@ -70,10 +73,16 @@ class Operator:
         return self.count("backsweep_leading") == 1 and self.ask("/readyz")[0] == 200
 
     def leads_again(self) -> bool:
-        """Start it again if it has ended, as Kubernetes does, and say whether it leads."""
-        if not self.process.alive():
-            self.process.start()
+        """Start it again if it has ended, and say whether it leads."""
+        self.revive()
         return self.leads()
+
+    def revive(self) -> None:
+        """Start it again if it was killed or has lost its lease, as Kubernetes does; on a bug of its own fail."""
+        if not self.process.alive():
+            code = self.process.stop()
+            assert code in (-signal.SIGKILL, TRANSIENT), f"it ended by {code}:\n{self.process.last_lines()}"
+            self.process.start()
 
     def count(self, name: str, **labels: str) -> float:
         """Return the sum of a metric over its labels but those that are given."""

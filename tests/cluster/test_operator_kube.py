@@ -169,16 +169,16 @@ def test_every_kind_is_served_and_a_lease_is_created_once(account: Account) -> N
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": "l", "namespace": own},
+        "metadata": {"name": ACCOUNT, "namespace": own},
         "spec": {"holderIdentity": "me"},
     }
 
     async def made(kube: KubeApi) -> Any:
         assert await kube.missing_kinds() == []
-        assert await kube.read_lease(own, "l") is None
-        created = await kube.write_lease(own, "l", lease)
+        assert await kube.read_lease(own, ACCOUNT) is None
+        created = await kube.write_lease(own, ACCOUNT, lease)
         with pytest.raises(WriteConflictError):
-            await kube.write_lease(own, "l", lease)
-        return await kube.write_lease(own, "l", {**created, "spec": {"holderIdentity": "you"}})
+            await kube.write_lease(own, ACCOUNT, lease)
+        return await kube.write_lease(own, ACCOUNT, {**created, "spec": {"holderIdentity": "you"}})
 
     assert json.dumps(account.use(made)["spec"]) == '{"holderIdentity": "you"}'

@@ -38,6 +38,7 @@ def serving(plane: ControlPlane, namespace: str, ports: Ports) -> Iterator[Opera
     settings = {
         "BACKSWEEP_RESYNC_SECONDS": str(RESYNC_SECONDS),
         "BACKSWEEP_STATUS_SECONDS": str(STATUS_SECONDS),
+        "BACKSWEEP_LEASE_SECONDS": "300",  # it outlives a busy machine
         "BACKSWEEP_MAX_CONCURRENT_SWEEPS": str(RUNNING),
     }
     with (
