@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,12 @@ ROOT = Path(__file__).resolve().parents[2]
 class Head:
     address: str
     token: str
+
+    def jobs(self) -> dict[str, str]:
+        """Return the state of each job it knows, by submission id."""
+        request = urllib.request.Request(f"{self.address}/api/jobs/", headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return {str(job["submission_id"]): str(job["status"]) for job in json.load(response)}
 
 
 def free_ports(count: int) -> list[int]:

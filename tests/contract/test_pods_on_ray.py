@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from tests.contract.conftest import Bucket
 from tests.contract.ray_head import Head, ray_head
 from tests.contract.test_operator_prefect import RealPrefect
-from tests.contract.test_pods import DOCUMENT, Pod
+from tests.contract.test_pods import DOCUMENT, LARGE, PATIENCE_SECONDS, Pod, wait_for
 
 from backsweep.orchestration.server import Endpoint
 from backsweep_operator.model import Outcome
@@ -44,3 +45,17 @@ def test_its_ray_computes_and_keeps_the_budget(
     manifest = free.manifest()
     assert manifest["run"]["computed"]["where"] == "cluster"
     assert manifest["resultDigest"] == free.laptop_digest()
+
+
+def test_told_to_end_it_ends_its_job_on_a_ray_that_stays(
+    prefect: RealPrefect, head: Head, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
+    text = LARGE.replace("workers: {max: 4}", f'existing: {{address: "{head.address}"}}')
+    pod = Pod(prefect, tmp_path, bucket, text.replace("backoffLimit: 5", "execution: {mode: ray}"))
+    process = pod.begin()
+    wait_for(lambda: len(pod.units()) > 20)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    wait_for(lambda: sorted(set(head.jobs().values()) - {"SUCCEEDED"}) == ["STOPPED"])
+    assert not pod.message.exists()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,19 +167,13 @@ def test_a_flow_killed_while_a_cluster_works_attaches_to_the_job(tmp_path: Path,
     token = {"RAY_AUTH_TOKEN": head.token}
     sets = ("--set", existing(head), "--set", f"storage.uri={(tmp_path / 'store').as_uri()}")
     process = start(tmp_path, "run", "sweep.yaml", *sets, variables=token)
-    before = jobs(head)
-    wait_for(lambda: len(jobs(head)) > len(before))
+    before = set(head.jobs())
+    wait_for(lambda: len(head.jobs()) > len(before))
     process.kill()
     process.communicate(timeout=60)
     manifest = run(tmp_path, *sets[1::2], variables=token)
     assert manifest["resultDigest"] == local
-    assert len(jobs(head) - before) == 1  # it is attached to
-
-
-def jobs(head: Head) -> set[str]:
-    request = urllib.request.Request(f"{head.address}/api/jobs/", headers={"Authorization": f"Bearer {head.token}"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return {str(job["submission_id"]) for job in json.load(response)}
+    assert len(set(head.jobs()) - before) == 1  # it is attached to
 
 
 def working(session: int) -> list[str]:

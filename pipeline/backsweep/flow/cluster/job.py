@@ -86,8 +86,11 @@ def _submit(prepared: Prepared, request: DriverRequest, observe: Callable[[Progr
     try:
         allowance = allowance_of(prepared, prepared.place) if request.question is None else None
         return compute_on_cluster(request, api, name, timeout_seconds, observe, allowance)
-    except KeyboardInterrupt:
-        stop_job(api, job_of(request, name))  # a job nobody waits for costs money
+    except BaseException as error:
+        # Interrupted, or a pod told to end: on a Ray that stays, a job nobody waits for goes on and costs money.
+        stays = given is None or not given.workers
+        if stays and not isinstance(error, Exception):
+            stop_job(api, job_of(request, name))
         raise
 
 
