@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint bench bench-operator crds images sbom clean
-.PHONY: cluster-binaries test-cluster cluster-up cluster-down cluster-status test-e2e
+.PHONY: cluster-binaries test-cluster cluster-up cluster-down cluster-status test-e2e test-soak
 
 PROCESSES ?= 2
 PYTHON_IN_VENV := .venv/bin/python
@@ -29,7 +29,7 @@ cluster-binaries: .venv/.ready-dev ## Kubernetes, KubeRay, KWOK, Kueue and Helm 
 	@$(PYTHON_IN_VENV) -m tests.cluster.binaries
 
 test-cluster: cluster-binaries ## The tests against a real Kubernetes API server and KubeRay (docs/development-cluster.md)
-	@$(PYTHON_IN_VENV) -m pytest -n $(PROCESSES) --dist loadfile tests/cluster
+	@$(PYTHON_IN_VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/cluster
 
 images: .venv/.ready-dev ## The container images, without a container engine (docs/images.md); root
 	@sh .ci/cluster-packages
@@ -50,6 +50,10 @@ cluster-status: .venv/.ready-dev ## What of that node is up
 
 test-e2e: images ## The tests with real pods, on the node that is up or on one for them alone; root
 	@$(PYTHON_IN_VENV) -m pytest tests/e2e
+
+test-soak: images ## All failures on real pods, on a long sweep (docs/failures-on-a-cluster.md); root
+	@rm -f build/failures.md
+	@BACKSWEEP_SOAK=1 $(PYTHON_IN_VENV) -m pytest tests/e2e/test_failures.py tests/e2e/soak_ends.py
 
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
 	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done

@@ -84,7 +84,8 @@ class Arrivals:
         """
         while not holds():
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), LONGEST_SECONDS)
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await self.changed.wait()
 
 
 @contextlib.asynccontextmanager

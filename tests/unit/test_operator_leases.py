@@ -153,7 +153,8 @@ def test_without_renewal_in_time_keeping_ends() -> None:
 
     async def keep() -> None:
         machine.time += SECONDS
-        await asyncio.wait_for(member.keeper.keep(), 5)
+        async with asyncio.timeout(5):
+            await member.keeper.keep()
 
     member.keeper._place = Place("backsweep", "operator", "one", 0.01)
     with pytest.raises(LeaseLostError):
