@@ -58,7 +58,7 @@ test-soak: images ## All failures on real pods, on a long sweep (docs/failures-o
 bench: .venv/.ready-dev ## The figures of docs/benchmarks.md, as Markdown tables in build/bench/ (many minutes: peers are slow)
 	@for table in imports planning peers tournament cached hundred_thousand ray_speedup worker_start prefect_overhead linalg; do $(PYTHON_IN_VENV) -m tests.benchmarks.$$table || exit 1; done
 
-bench-operator: cluster-binaries ## The operator at 1,000 sweeps against a real API server (6 to 7 minutes), into build/bench/
+bench-operator: cluster-binaries ## The operator at 1,000 sweeps against a real API server (8 minutes), into build/bench/
 	@$(PYTHON_IN_VENV) -m tests.benchmarks.operator
 
 crds: .venv/.ready-dev ## The CustomResourceDefinition and its admission policy, again from the models in api/
