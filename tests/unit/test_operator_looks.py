@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
-from tests.unit.operator_views import ACTIVE, BASE, NOW, RELEASE, attempt_of, running, stop_of
+from tests.unit.operator_views import ACTIVE, BASE, NOW, RELEASE, attempt_of, flow, running, stop_of, written
 
 from backsweep_api.conditions import StopReason
 from backsweep_api.names import LABEL_ROLE
+from backsweep_api.status import TrialCounts
 from backsweep_operator.decide import decide
-from backsweep_operator.model import Kind, PodRole, Snapshot
+from backsweep_operator.decide.active import QUIET_SECONDS
+from backsweep_operator.model import Kind, PodRole, PodView, Progress, Snapshot
 from backsweep_operator.observe import Seen
 
 ENDS = {
@@ -24,8 +27,37 @@ def at(snapshot: Snapshot, now: float) -> Snapshot:
     return replace(snapshot, flow_runs_at=now)
 
 
-def test_an_attempt_at_which_nothing_changes_is_looked_at_as_often_as_progress_is_written() -> None:
+def told(snapshot: Snapshot) -> Snapshot:
+    """The same, with the status written that was due."""
+    assert snapshot.sweep is not None
+    return replace(snapshot, sweep=replace(snapshot.sweep, status=written(decide(snapshot, NOW))))
+
+
+def test_an_attempt_about_which_all_is_told_is_looked_at_seldom() -> None:
+    assert decide(told(running()), NOW).requeue_after_seconds == QUIET_SECONDS
     assert decide(running(), NOW).requeue_after_seconds == RELEASE.status_seconds
+
+
+def test_progress_that_came_soon_after_a_write_is_written_when_the_next_may_be() -> None:
+    counted = Progress(TrialCounts(total=9, done=1), NOW + 4, True)
+    snapshot = replace(told(running()), flow_runs=(flow(ACTIVE, progress=counted),))
+    assert_written_after(RELEASE.status_seconds - 5, snapshot, NOW + 5)
+
+
+def test_a_cost_that_grows_is_written_as_often_as_progress() -> None:
+    pod = PodView("f", attempt_of(ACTIVE), PodRole.FLOW, Decimal(1), Decimal(1), NOW - 90, None, None)
+    snapshot = told(running({**BASE, "pricing": {"cpuHour": "1"}}, pods=(pod,)))
+    assert_written_after(RELEASE.status_seconds, snapshot, NOW)
+
+
+def assert_written_after(seconds: float, snapshot: Snapshot, now: float) -> None:
+    """Status is not written now, and is when the operator looks again; that is so late at most."""
+    decision = decide(at(snapshot, now), now)
+    assert not decision.actions
+    wait = decision.requeue_after_seconds
+    assert wait is not None
+    assert seconds <= wait <= RELEASE.status_seconds
+    written(decide(at(snapshot, now + wait), now + wait))
 
 
 @pytest.mark.parametrize("reason", ENDS)

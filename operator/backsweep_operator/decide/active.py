@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from backsweep_api.conditions import State
 from backsweep_api.errors import InvariantError
@@ -31,6 +32,7 @@ from backsweep_operator.model import (
 __all__ = ["decide_active", "delete_after"]
 
 WORTH_EXTENDING_SECONDS = 120
+QUIET_SECONDS = 300
 
 
 def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
@@ -47,19 +49,32 @@ def decide_active(situation: Situation, run: Run, now: Instant) -> Decision:
     document = situation.document
     if document is None or situation.attempt is None:
         raise InvariantError("an attempt without a document should have been stopped")
-    actions = [*remove_strays(situation), *_launch(situation, document, run, now)]
-    actions += write_status(situation, run, _told(situation, run), now)
-    return Decision(tuple(actions), _look_again_seconds(situation, run, now))
+    return Decision(tuple(_due(situation, document, run, now)), _look_again_seconds(situation, document, run, now))
 
 
-def _look_again_seconds(situation: Situation, run: Run, now: Instant) -> int:
-    """Return when to look without an event: as often as progress is written, and oftener once time alone may stop it.
+def _due(situation: Situation, document: BacktestSweep, run: Run, now: Instant) -> list[Action]:
+    """Return what is to be done and told at a time."""
+    told = write_status(situation, run, _told(situation, run), now)
+    return [*remove_strays(situation), *_launch(situation, document, run, now), *told]
+
+
+def _look_again_seconds(situation: Situation, document: BacktestSweep, run: Run, now: Instant) -> int:
+    """Return when to look without an event: rarely where time alone brings nothing, often where it may stop the run.
 
     With a thousand sweeps at work, this is what the operator does at rest.
     """
     release = situation.release
-    ahead = max(release.status_seconds, release.poll_seconds)
-    return ahead if reason_to_stop(situation, run, now + ahead) is None else release.poll_seconds
+    if not _stops_by(situation, run, now + QUIET_SECONDS) and not _due(situation, document, run, now + QUIET_SECONDS):
+        return QUIET_SECONDS
+    soon = max(release.status_seconds, release.poll_seconds)
+    return release.poll_seconds if _stops_by(situation, run, now + soon) else soon
+
+
+def _stops_by(situation: Situation, run: Run, then: Instant) -> bool:
+    """Return whether the attempt would be stopped at a later time, if all stayed as it is and Prefect answered."""
+    answered = None if situation.snapshot.flow_runs_at is None else then
+    later = replace(situation, snapshot=replace(situation.snapshot, flow_runs_at=answered))
+    return reason_to_stop(later, run, then) is not None
 
 
 def delete_after(document: BacktestSweep, release: Release, run: Run, spent: Situation, now: Instant) -> int:
