@@ -75,7 +75,7 @@ def test_the_report_shows_each_stage_and_the_whole() -> None:
     assert "0.360000 USD, simulated" in shown
     assert "plan &amp; &lt;more&gt;" in shown
     assert shown.count("36,000.00") == 2
-    assert cost_section({"cost": None}) == speedup_section({"speedup": None}) == ""
+    assert cost_section({"cost": None}) == speedup_section({"speedup": None, "withoutSpeedup": ""}) == ""
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,7 @@ def test_the_report_shows_the_speedup_with_its_error(method: str, error: float, 
     }
     shown = speedup_section({"speedup": record})
     assert all(word in shown for word in words), shown
+
+
+def test_the_report_says_why_there_is_no_speedup() -> None:
+    assert "was begun &lt;before&gt;" in speedup_section({"speedup": None, "withoutSpeedup": "was begun <before>"})

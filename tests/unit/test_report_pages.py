@@ -82,6 +82,7 @@ def make_summary(**changes: Any) -> dict[str, Any]:
         "sensitivity": [],
         "data": [data],
         "speedup": None,
+        "withoutSpeedup": "",
         "cost": None,
         "windows": 40,
         "computed": {"blocks": 1, "solveUnits": 5, "simulations": 12},

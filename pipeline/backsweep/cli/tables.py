@@ -106,10 +106,9 @@ def _print_search(summary: Mapping[str, Any], stream: TextIO) -> None:
 def _print_spent(summary: Mapping[str, Any], stream: TextIO) -> None:
     """Print how much faster than one process it was, and what it would have cost."""
     speedup, cost = summary["speedup"], summary["cost"]
-    if speedup is not None:
-        stream.write(f"{speedup['sentence']}\n")
-    elif not summary["computed"]["simulations"]:
-        stream.write("nothing was computed, so there is no speedup\n")
+    told = summary["withoutSpeedup"] if speedup is None else speedup["sentence"]
+    if told:
+        stream.write(f"{told}\n")
     if cost is not None:
         stream.write(f"cost {cost['amount']} {cost['currency']}, simulated ({cost['prices']})\n")
 

@@ -20,7 +20,7 @@ from backsweep.stores.throw_away import ThrowAwayStore
 from backsweep.sweep.speedup import Speedup, draw, estimate_total
 from backsweep.sweep.work import Work, module_folders
 
-__all__ = ["BASELINES", "Baseline", "measure_speedup"]
+__all__ = ["BASELINES", "Baseline", "measure_speedup", "without_speedup"]
 
 Baseline = Literal["sample", "full", "none"]
 BASELINES: tuple[Baseline, ...] = ("sample", "full", "none")
@@ -29,8 +29,13 @@ LEAST_SECONDS = 1.0
 PIECES_A_SAMPLE = 16  # at least so many of the longest fit: fewer would say little of the error
 
 
+def without_speedup(ran: Ran) -> str:
+    """Return why nobody can say how much faster the run was than one process; empty where it can be measured."""
+    return ran.computed.unclocked if ran.computed.fresh else "nothing was computed, so there is no speedup"
+
+
 def measure_speedup(ran: Ran, baseline: Baseline) -> Speedup | None:
-    """Return how much faster the run was than one process, or None where nothing was computed or nobody asks.
+    """Return how much faster the run was than one process, or None where nobody asks or `without_speedup` says why.
 
     A run that was serial is its own baseline, unless all of it is to be done again. What is done again is done when
     the workers have ended, because nothing else should run then, and is written to a temporary folder.
@@ -40,7 +45,7 @@ def measure_speedup(ran: Ran, baseline: Baseline) -> Speedup | None:
     VerificationError
         If a unit, done again in full, has other bytes than the stored one.
     """
-    if baseline == "none" or not ran.computed.fresh:
+    if baseline == "none" or without_speedup(ran):
         return None
     wall = ran.wall_seconds
     if ran.place.kind == "serial" and baseline == "sample":

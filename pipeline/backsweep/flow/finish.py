@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backsweep.errors import InvariantError
-from backsweep.flow.baseline import Baseline, measure_speedup
+from backsweep.flow.baseline import Baseline, measure_speedup, without_speedup
 from backsweep.flow.costs import run_cost
 from backsweep.flow.prepare import Prepared
 from backsweep.flow.run import Ran, ask_workers
@@ -134,7 +134,11 @@ def _keep_pages(prepared: Prepared, pages: Mapping[str, bytes]) -> None:
 
 def _spent(ran: Ran, speedup: Speedup | None) -> dict[str, Any]:
     """Return what the run was worth in time, and what it would have cost up to now: each who writes it says his own."""
-    return {"speedup": None if speedup is None else speedup.as_plain(), "cost": run_cost(ran)}
+    return {
+        "speedup": None if speedup is None else speedup.as_plain(),
+        "withoutSpeedup": without_speedup(ran),
+        "cost": run_cost(ran),
+    }
 
 
 def _pages(

@@ -121,9 +121,13 @@ def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[
     """Have a Ray elsewhere compute what the store lacks, then read it from the store."""
     plan = prepared.plan
     cached = plan.present
+    fresh = set(plan.unit_ids()) - cached
     report: Mapping[str, Any] = {}
-    if not cached.issuperset(plan.unit_ids()):
+    unclocked = ""
+    if fresh:
+        started = time.perf_counter()
         report = compute_there(prepared, observe)
+        unclocked = _unclocked(report, len(fresh), time.perf_counter() - started)
         present = prepared.store.present_units(plan.unit_ids())
         missing = sum(identity not in present for identity in plan.unit_ids())
         if missing:
@@ -138,10 +142,28 @@ def _run_there(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[
         solve_units=int(report.get("solveUnits", 0)),
         simulations=int(report.get("simulations", 0)),
         cached_trials=sum(identity in cached for identity in plan.simulation_ids),
-        fresh=set(plan.unit_ids()) - cached,
+        fresh=fresh,
         peak_bytes=int(report.get("peakBytes", 0)),
         seconds={(stage, estimator): seconds for stage, estimator, seconds in report.get("seconds", ())},
+        unclocked=unclocked,
     )
     workers.bytes_returned += int(report.get("bytesReturned", 0))
     workers.place = replace(workers.place, workers=int(report.get("slots", workers.place.workers)))
     return table, computed
+
+
+def _unclocked(report: Mapping[str, Any], lacking: int, seconds: float) -> str:
+    """Return why the seconds this run waited are not those of the units it lacked; empty where they are.
+
+    A job outlives who submitted it, and this run may be the next to wait for it. Durations are compared and not
+    times of day: the clocks of two machines differ.
+    """
+    if float(report.get("wallSeconds", 0.0)) > seconds:
+        return "the Ray job was begun before this run, so the clock does not tell how long it took: there is no speedup"
+    computed = int(report.get("solveUnits", 0)) + int(report.get("simulations", 0))
+    if computed != lacking:
+        return (
+            f"the Ray job computed {computed:,} of the {lacking:,} units this run lacked and another run, or a job "
+            f"that was lost, the rest: there is no speedup"
+        )
+    return ""

@@ -240,6 +240,8 @@ def in_a_line(finished: Finished) -> str:
 def _say_result(log: FlowLog, finished: Finished) -> None:
     for sentence in finished.summary["verdict"]:
         log.say(sentence)
+    if finished.summary["withoutSpeedup"]:
+        log.say(finished.summary["withoutSpeedup"])
     log.say(f"result {finished.result_digest} in {finished.place}")
 
 

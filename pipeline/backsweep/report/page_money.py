@@ -21,10 +21,11 @@ HEADS = (
 
 
 def speedup_section(summary: Mapping[str, Any]) -> str:
-    """Return the run against one process; nothing where nothing was computed, or nobody asked."""
+    """Return the run against one process, or why that cannot be told; nothing where nobody asked."""
     found = summary["speedup"]
     if found is None:
-        return ""
+        why = summary["withoutSpeedup"]
+        return f'<p class="quiet">{escape(why)}</p>' if why else ""
     baseline = seconds_text(found["baselineSeconds"])
     ratio = f"{found['ratio']:.2f}"
     if found["baselineError"]:

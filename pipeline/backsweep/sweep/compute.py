@@ -37,6 +37,7 @@ class Computed:
     fresh : ids of the units computed now.
     seconds : (stage, estimator) -> seconds summed over all processes.
     peak_bytes : the most memory a process that computed ever held.
+    unclocked : why this run's clock is not that of what is fresh, in a sentence; empty where it is.
     """
 
     blocks: int = 0
@@ -47,6 +48,7 @@ class Computed:
     fresh: set[str] = field(default_factory=set)
     seconds: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
     peak_bytes: int = 0
+    unclocked: str = ""
 
     @classmethod
     def joined(cls, parts: Sequence[Computed]) -> Computed:
@@ -58,6 +60,7 @@ class Computed:
             cached_trials=sum(part.cached_trials for part in parts),
             fresh=set().union(*(part.fresh for part in parts)),
             peak_bytes=max((part.peak_bytes for part in parts), default=0),
+            unclocked=next((part.unclocked for part in parts if part.unclocked), ""),
         )
         for part in parts:
             joined.records.update(part.records)
