@@ -20,6 +20,7 @@ from backsweep_api.tree import is_too_deep
 from backsweep_api.trials import most_trials
 from backsweep_api.validation import cluster_problems
 from backsweep_operator.model import (
+    FOUND,
     ClusterView,
     JobView,
     Kind,
@@ -37,6 +38,7 @@ __all__ = ["cluster_view", "job_view", "pod_view", "policy_view", "read_report",
 Raw = Mapping[str, Any]
 LONGEST_REPORT_MESSAGE = 900
 LONGEST_OBSTACLE = 300
+REPORTED = ("trials", *FOUND)
 ON_ITS_WAY = ("ContainerCreating", "PodInitializing")
 
 
@@ -188,9 +190,6 @@ def read_report(text: str) -> Report | None:
     except (ValueError, KeyError, TypeError):
         return None
     return Report(outcome, message, **{key: getattr(parts, key) for key in REPORTED})
-
-
-REPORTED = ("trials", "best", "overfitting", "speedup", "computed", "manifest")
 
 
 @lru_cache(maxsize=2048)

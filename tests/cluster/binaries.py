@@ -16,6 +16,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 TOOLCHAIN = Path(__file__).parent / "toolchain"
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
+PATIENCE_SECONDS = 120.0  # a busy machine takes long to start a program
 KUBERNETES = "-X k8s.io/component-base/version."
 
 Version = tuple[int, int, int]
@@ -148,10 +150,11 @@ def built_path(binary: Binary) -> Path:
     return cache_folder() / "bin" / f"{binary.name}-{pinned(binary.module)}"
 
 
+@cache
 def version_of(path: Path, asks: tuple[str, ...]) -> Version | None:
-    """Ask a program for its version; None if it cannot run or says none."""
+    """Ask a program for its version, once; None if it cannot run or says none."""
     try:
-        answer = subprocess.run([path, *asks], capture_output=True, text=True, timeout=30, check=False)
+        answer = subprocess.run([path, *asks], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = VERSION.search(answer.stdout)

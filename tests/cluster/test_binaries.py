@@ -24,6 +24,7 @@ def program(folder: Path, name: str, *lines: str) -> Path:
     path = folder / name
     path.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
     path.chmod(0o755)
+    binaries.version_of.cache_clear()  # another program is at the same place
     return path
 
 

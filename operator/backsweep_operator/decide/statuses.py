@@ -12,6 +12,7 @@ from backsweep_operator.decide.costs import cost_of
 from backsweep_operator.decide.pool import pool_size
 from backsweep_operator.decide.situation import Situation
 from backsweep_operator.model import (
+    FOUND,
     Action,
     EmitEvent,
     Instant,
@@ -22,7 +23,6 @@ from backsweep_operator.model import (
 __all__ = ["Told", "status_of", "write_status"]
 
 WORKING = (State.QUEUED, State.STARTING, State.RUNNING, State.STOPPING, State.RETRYING)
-FOUND = ("best", "overfitting", "speedup", "computed", "manifest")  # by an attempt that ended well
 WARNINGS = (State.FAILED, State.RETRYING, State.NOT_ACCEPTED)
 
 

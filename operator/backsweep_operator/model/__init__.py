@@ -23,6 +23,7 @@ from backsweep_operator.model.actions import (
 from backsweep_operator.model.release import Deadlines, PodSize, Release
 from backsweep_operator.model.snapshot import Instant, Snapshot
 from backsweep_operator.model.views import (
+    FOUND,
     ClusterView,
     FlowRunView,
     FlowState,
@@ -39,6 +40,7 @@ from backsweep_operator.model.views import (
 )
 
 __all__ = [
+    "FOUND",
     "Action",
     "ApplyChild",
     "AtRun",

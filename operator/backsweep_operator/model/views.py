@@ -11,6 +11,7 @@ from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.status import Best, Computed, ManifestReference, Overfitting, Speedup, SweepStatus, TrialCounts
 
 __all__ = [
+    "FOUND",
     "ClusterView",
     "FlowRunView",
     "FlowState",
@@ -159,6 +160,10 @@ class Report:
     speedup: Speedup | None = None
     computed: Computed | None = None
     manifest: ManifestReference | None = None
+
+
+FOUND = ("best", "overfitting", "speedup", "computed", "manifest")
+"""Fields of a report, and of status, that an attempt which ended well has found."""
 
 
 class FlowState(StrEnum):
