@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,10 +16,26 @@ from backsweep.units import Costs, Estimator, Evaluation, Simulation, Solve, Sol
 CHEAP = Costs(5, 1, 0)
 
 
-def task(profile: str, windows: int = 512, runs: int = 1, name: str = "s") -> SolveTask:
+GROUPS = {"groupCaps": [{"name": "first", "assets": ["A"], "max": 0.4}]}
+# Microseconds of processor time a window: 60, 12 and 3 windows of 252 rows (sp500-20, synthetic-100, synthetic-500 of
+# tests/benchmarks/cases.py), divided by how much slower the machine was at that moment than docs/benchmarks.md says.
+# Of turnoverLimit the geometric mean of 0.5 and 0.1: the tighter it is, the longer minimum CVaR takes.
+MEASURED = [
+    ("min_cvar", {"maxWeight": 0.2}, (597, 3_207, 25_449)),
+    ("min_cvar", GROUPS, (5_622, 13_410, 66_789)),
+    ("min_cvar", {"turnoverLimit": 0.2}, (5_730, 35_025, 383_250)),
+    ("min_variance", {"turnoverLimit": 0.2}, (295, 3_754, 718_600)),
+    ("hrp", {"turnoverLimit": 0.2}, (805, 3_040, 53_720)),
+    ("hrp", {"turnoverLimit": None, "groupCaps": []}, (135, 862, 25_745)),
+]
+
+
+def task(
+    profile: str, windows: int = 512, runs: int = 1, name: str = "s", constraints: Mapping[str, Any] | None = None
+) -> SolveTask:
     """Return a solve of `runs` units of `windows` windows with one simulation."""
     units = tuple(SolveUnit(f"{name}{run}", run * windows, (run + 1) * windows) for run in range(runs))
-    solve = Solve(profile, {}, Estimator("sample"), None, None, np.arange(20))
+    solve = Solve(profile, {}, Estimator("sample"), None, constraints, np.arange(20))
     simulation = Simulation(f"{name} simulated", name, "window", CHEAP)
     return SolveTask(name, solve, units, frozenset(unit.id for unit in units), (simulation,))
 
@@ -32,6 +51,15 @@ def test_the_table_is_met_at_its_own_sizes(assets: int, place: int) -> None:
     found = solve_seconds(task("hrp"), assets, 1_000_000)
     expected = PROFILE_MICROSECONDS["hrp"][place] + ESTIMATOR_MICROSECONDS["sample"][place] / 4
     assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(("profile", "constraints", "measured"), MEASURED)
+def test_what_constraints_cost_is_predicted_within_a_factor(
+    profile: str, constraints: Mapping[str, Any], measured: tuple[float, float, float]
+) -> None:
+    for assets, microseconds in zip((20, 100, 500), measured, strict=True):
+        predicted = solve_seconds(task(profile, constraints=constraints), assets, 1_000_000)
+        assert 1 / 5 < predicted / microseconds < 5, assets
 
 
 def test_more_assets_and_more_trials_cost_more() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from backsweep.units import Solve, SolveTask
 
@@ -47,6 +48,9 @@ PEER_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
     "min_cvar by pyportfolioopt": (11_000, 150_000, 900_000),
 }
 CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
+IN_TURN_MICROSECONDS = (400.0, 2_000.0, 150_000.0)  # beside that, where windows wait for each other: batches of one
+CVAR_PROGRAM_MICROSECONDS = (5_500.0, 14_000.0, 70_000.0)  # of a window whose bounds are not all: see `min_cvar`
+BEYOND_BOUNDS = ("groupCaps", "gross", "beta", "turnoverLimit")
 LEAF_ORDER_MICROSECONDS = (30.0, 1_000.0, 50_000.0)
 SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.06, "daily": 0.06}  # at 20 assets
 METRICS_MICROSECONDS_PER_ROW = 0.02
@@ -62,6 +66,8 @@ def solve_seconds(task: SolveTask, assets: int, windows: int) -> float:
         each += _at(ESTIMATOR_MICROSECONDS[solve.covariance.name], assets) / 4  # shared by the profiles of a block
     if solve.constraints is not None:
         each += _at(CONSTRAINED_MICROSECONDS, assets)
+        if solve.sequential:
+            each += _at(IN_TURN_MICROSECONDS, assets)
     if solve.parameters.get("leafOrder"):
         each += _at(LEAF_ORDER_MICROSECONDS, assets)
     return windows * each * 1e-6 + len(task.units) * UNIT_MICROSECONDS * 1e-6
@@ -86,8 +92,15 @@ def predicted_bytes(trials: int, assets: int, rows: int, slices: int = 16) -> in
 def _profile_microseconds(solve: Solve) -> tuple[float, float, float]:
     """Return the figures of a profile by its engine; a peer has one set, but for what takes much longer."""
     if solve.is_native:
+        if solve.profile == "min_cvar" and any(_asks(solve.constraints, name) for name in BEYOND_BOUNDS):
+            return CVAR_PROGRAM_MICROSECONDS
         return PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"])
     return PEER_MICROSECONDS.get(solve.stage, PEER_MICROSECONDS[solve.engine])
+
+
+def _asks(constraints: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether constraints say anything under a name; an empty list and null say nothing."""
+    return constraints is not None and constraints.get(name) not in (None, [])
 
 
 def _at(figures: tuple[float, float, float], assets: int) -> float:
