@@ -48,7 +48,7 @@ def family(tasks: list[SolveTask], windows: int, assets: int = 20) -> Family:
 
 @pytest.mark.parametrize(("assets", "place"), [(20, 0), (100, 1), (500, 2)])
 def test_the_table_is_met_at_its_own_sizes(assets: int, place: int) -> None:
-    found = solve_seconds(task("hrp"), assets, 1_000_000)
+    found = solve_seconds(task("hrp"), assets, 1_000_000, 252)
     expected = PROFILE_MICROSECONDS["hrp"][place] + ESTIMATOR_MICROSECONDS["sample"][place] / 4
     assert found == pytest.approx(expected, rel=1e-3)
 
@@ -58,12 +58,18 @@ def test_what_constraints_cost_is_predicted_within_a_factor(
     profile: str, constraints: Mapping[str, Any], measured: tuple[float, float, float]
 ) -> None:
     for assets, microseconds in zip((20, 100, 500), measured, strict=True):
-        predicted = solve_seconds(task(profile, constraints=constraints), assets, 1_000_000)
+        predicted = solve_seconds(task(profile, constraints=constraints), assets, 1_000_000, 252)
         assert 1 / 5 < predicted / microseconds < 5, assets
 
 
+@pytest.mark.parametrize(("lookback", "microseconds"), [(126, 5_648), (504, 11_969), (1008, 23_826)])
+def test_minimum_cvar_beyond_bounds_takes_longer_with_the_rows_it_trains_on(lookback: int, microseconds: float) -> None:
+    limited = task("min_cvar", constraints={"turnoverLimit": 0.2})
+    assert solve_seconds(limited, 20, 1_000_000, lookback) == pytest.approx(microseconds, rel=0.25)
+
+
 def test_more_assets_and_more_trials_cost_more() -> None:
-    seconds = [solve_seconds(task("min_cvar"), assets, 100) for assets in (1, 20, 50, 100, 300, 500, 900)]
+    seconds = [solve_seconds(task("min_cvar"), assets, 100, 252) for assets in (1, 20, 50, 100, 300, 500, 900)]
     assert seconds == sorted(seconds)
     assert predicted_bytes(100_000, 20, 8000) > predicted_bytes(1_000, 20, 8000)
 

@@ -9,7 +9,7 @@ from backsweep.arrays import Windows
 from backsweep.plan.prediction import simulation_seconds, solve_seconds
 from backsweep.units import Block, Evaluation, SolveTask
 
-__all__ = ["Family", "pack"]
+__all__ = ["Family", "pack", "timed"]
 
 SHORTEST_SECONDS = 0.2
 LONGEST_SECONDS = 5.0
@@ -34,6 +34,21 @@ class Family:
     rows: int
     tasks: Sequence[SolveTask]
 
+    @property
+    def training_rows(self) -> float:
+        """Rows a window trains on, on average: an anchored one has more than the one before."""
+        return float((self.windows.train_stop - self.windows.train_start).mean())
+
+
+def timed(family: Family) -> Iterator[tuple[SolveTask, float]]:
+    """Yield each task with the predicted seconds of one core for what is missing of it."""
+    for task in family.tasks:
+        windows = sum(unit.stop - unit.start for unit in task.units if unit.id in task.missing)
+        seconds = simulation_seconds(task, family.assets, family.rows)
+        if windows:
+            seconds += solve_seconds(task, family.assets, windows, family.training_rows)
+        yield task, seconds
+
 
 def pack(families: Iterable[Family], processes: int) -> tuple[list[Block], list[Block]]:
     """Return the blocks of the first and of the second phase.
@@ -42,13 +57,13 @@ def pack(families: Iterable[Family], processes: int) -> tuple[list[Block], list[
     its simulations make blocks of the second phase, which starts when the first is done.
     """
     families = list(families)
-    total = sum(seconds for family in families for _, seconds in _timed(family))
+    total = sum(seconds for family in families for _, seconds in timed(family))
     target = min(max(total / (BLOCKS_PER_PROCESS * processes), SHORTEST_SECONDS), LONGEST_SECONDS)
     first: list[Block] = []
     second: list[Block] = []
     for family in families:
         short: list[tuple[SolveTask, float]] = []
-        for task, seconds in _timed(family):
+        for task, seconds in timed(family):
             if seconds <= LONGEST_SECONDS or len(task.missing) <= 1:
                 short.append((task, seconds))
                 continue
@@ -60,17 +75,10 @@ def pack(families: Iterable[Family], processes: int) -> tuple[list[Block], list[
     return first, second
 
 
-def _timed(family: Family) -> Iterator[tuple[SolveTask, float]]:
-    for task in family.tasks:
-        windows = sum(unit.stop - unit.start for unit in task.units if unit.id in task.missing)
-        seconds = simulation_seconds(task, family.assets, family.rows)
-        yield task, seconds + (solve_seconds(task, family.assets, windows) if windows else 0.0)
-
-
-def _gather(family: Family, timed: Sequence[tuple[SolveTask, float]], target: float) -> list[Block]:
+def _gather(family: Family, tasks: Sequence[tuple[SolveTask, float]], target: float) -> list[Block]:
     blocks: list[Block] = []
     current: list[tuple[SolveTask, float]] = []
-    for item in timed:
+    for item in tasks:
         if current and sum(seconds for _, seconds in current) + item[1] > target:
             blocks.append(_block(family, current))
             current = []
@@ -85,14 +93,14 @@ def _cut(family: Family, task: SolveTask) -> Iterator[tuple[SolveTask, float]]:
     for unit in task.units:
         if unit.id in task.missing:
             part = replace(task, missing=frozenset({unit.id}), simulations=())
-            yield part, solve_seconds(part, family.assets, unit.stop - unit.start)
+            yield part, solve_seconds(part, family.assets, unit.stop - unit.start, family.training_rows)
 
 
-def _block(family: Family, timed: Sequence[tuple[SolveTask, float]]) -> Block:
+def _block(family: Family, tasks: Sequence[tuple[SolveTask, float]]) -> Block:
     return Block(
         data=family.data,
         windows=family.windows,
         evaluation=family.evaluation,
-        tasks=tuple(task for task, _ in timed),
-        seconds=sum(seconds for _, seconds in timed),
+        tasks=tuple(task for task, _ in tasks),
+        seconds=sum(seconds for _, seconds in tasks),
     )

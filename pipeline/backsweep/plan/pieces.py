@@ -111,7 +111,7 @@ def _solving(family: Family, tasks: Sequence[SolveTask], windows: int) -> dict[C
     for task in tasks:
         solve = task.solve
         estimator = "returns" if solve.covariance is None else solve.covariance.name
-        loads[solve.stage, estimator] += solve_seconds(task, family.assets, windows)
+        loads[solve.stage, estimator] += solve_seconds(task, family.assets, windows, family.training_rows)
         loads[STORED, "weights"] += 1.0
         if solve.mean is not None:
             loads["expectedReturns", solve.mean.name] = float(windows)
@@ -146,7 +146,8 @@ def _predicted(portion: _Portion) -> float:
     family = portion.family
     if portion.run is None:
         return simulation_seconds(portion.tasks[0], family.assets, family.rows)
-    return sum(solve_seconds(task, family.assets, portion.run[1] - portion.run[0]) for task in portion.tasks)
+    windows = portion.run[1] - portion.run[0]
+    return sum(solve_seconds(task, family.assets, windows, family.training_rows) for task in portion.tasks)
 
 
 def _cut(portion: _Portion, seconds: float, longest: float) -> Iterator[Piece]:

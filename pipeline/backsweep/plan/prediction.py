@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from backsweep.units import Solve, SolveTask
 
@@ -50,6 +49,7 @@ PEER_MICROSECONDS: Mapping[str, tuple[float, float, float]] = {
 CONSTRAINED_MICROSECONDS = (150.0, 1_500.0, 90_000.0)
 IN_TURN_MICROSECONDS = (400.0, 2_000.0, 150_000.0)  # beside that, where windows wait for each other: batches of one
 CVAR_PROGRAM_MICROSECONDS = (5_500.0, 14_000.0, 70_000.0)  # of a window whose bounds are not all: see `min_cvar`
+CVAR_PROGRAM_ROWS = 252  # it has a row a training row, and takes so much longer with more
 BEYOND_BOUNDS = ("groupCaps", "gross", "beta", "turnoverLimit")
 LEAF_ORDER_MICROSECONDS = (30.0, 1_000.0, 50_000.0)
 SIMULATION_MICROSECONDS_PER_ROW = {"window": 0.06, "daily": 0.06}  # at 20 assets
@@ -58,10 +58,13 @@ UNIT_MICROSECONDS = 300.0  # naming, storing and reporting a unit
 PEAK_BYTES_BASE = 130 << 20  # the process with numpy and pyarrow imported
 
 
-def solve_seconds(task: SolveTask, assets: int, windows: int) -> float:
+def solve_seconds(task: SolveTask, assets: int, windows: int, training_rows: float) -> float:
     """Return the predicted seconds of solving `windows` windows of a task."""
     solve = task.solve
-    each = _at(_profile_microseconds(solve), assets)
+    if _is_cvar_program(solve):
+        each = _at(CVAR_PROGRAM_MICROSECONDS, assets) * max(1.0, training_rows / CVAR_PROGRAM_ROWS)
+    else:
+        each = _at(_profile_microseconds(solve), assets)
     if solve.covariance is not None:
         each += _at(ESTIMATOR_MICROSECONDS[solve.covariance.name], assets) / 4  # shared by the profiles of a block
     if solve.constraints is not None:
@@ -92,15 +95,14 @@ def predicted_bytes(trials: int, assets: int, rows: int, slices: int = 16) -> in
 def _profile_microseconds(solve: Solve) -> tuple[float, float, float]:
     """Return the figures of a profile by its engine; a peer has one set, but for what takes much longer."""
     if solve.is_native:
-        if solve.profile == "min_cvar" and any(_asks(solve.constraints, name) for name in BEYOND_BOUNDS):
-            return CVAR_PROGRAM_MICROSECONDS
         return PROFILE_MICROSECONDS.get(solve.profile, PROFILE_MICROSECONDS["strategy"])
     return PEER_MICROSECONDS.get(solve.stage, PEER_MICROSECONDS[solve.engine])
 
 
-def _asks(constraints: Mapping[str, Any] | None, name: str) -> bool:
-    """Whether constraints say anything under a name; an empty list and null say nothing."""
-    return constraints is not None and constraints.get(name) not in (None, [])
+def _is_cvar_program(solve: Solve) -> bool:
+    """Whether minimum CVaR goes to HiGHS window by window; an empty list and null ask for nothing."""
+    constraints = solve.constraints or {}
+    return solve.profile == "min_cvar" and any(constraints.get(name) not in (None, []) for name in BEYOND_BOUNDS)
 
 
 def _at(figures: tuple[float, float, float], assets: int) -> float:

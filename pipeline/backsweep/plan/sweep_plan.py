@@ -15,8 +15,8 @@ from backsweep.plan.identity import (
     solve_unit_id,
     trained_rows,
 )
-from backsweep.plan.packing import Family, pack
-from backsweep.plan.prediction import predicted_bytes, simulation_seconds, solve_seconds
+from backsweep.plan.packing import Family, pack, timed
+from backsweep.plan.prediction import predicted_bytes
 from backsweep.plan.solves import costs_of, lookback_of, solve_of
 from backsweep.plan.windows import PEER_RUN, RUN, WalkForward, aligned_runs, make_windows, ranked_rows
 from backsweep.units import Block, Evaluation, Simulation, Solve, SolveTask, SolveUnit
@@ -95,13 +95,7 @@ class SweepPlan:
 
     def predicted_seconds(self) -> float:
         """Return the predicted time of one core for what is missing."""
-        total = 0.0
-        for family in self.families():
-            for task in family.tasks:
-                windows = sum(unit.stop - unit.start for unit in task.units if unit.id in task.missing)
-                total += simulation_seconds(task, family.assets, family.rows)
-                total += solve_seconds(task, family.assets, windows) if windows else 0.0
-        return total
+        return sum(seconds for family in self.families() for _, seconds in timed(family))
 
     def predicted_bytes(self) -> int:
         """Return the predicted peak memory of one process."""
