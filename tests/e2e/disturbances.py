@@ -50,6 +50,11 @@ def worker_and_operator_killed(sweep: RunningSweep) -> None:
     kill(sweep, PodRole.WORKER, parts=["operator"])
 
 
+def worker_flow_and_operator_killed(sweep: RunningSweep) -> None:
+    """Kill at once what computes, what hands out the blocks, and what would look after both."""
+    kill(sweep, PodRole.WORKER, PodRole.FLOW, parts=["operator"])
+
+
 def head_killed(sweep: RunningSweep) -> None:
     kill(sweep, PodRole.HEAD)
 

@@ -19,6 +19,7 @@ from tests.e2e.disturbances import (
     storage_away,
     suspended_and_resumed,
     worker_and_operator_killed,
+    worker_flow_and_operator_killed,
     worker_out_of_memory,
 )
 from tests.e2e.records import recorded
@@ -34,11 +35,20 @@ pytestmark = pytest.mark.timeout(3600)  # images may have to be built, and the m
 
 
 SOAK = os.environ.get("BACKSWEEP_SOAK") == "1"
-# A sweep long enough to be disturbed; of a soak, one of more than five minutes of both cores.
-DOCUMENT = slow_sweep("disturbed", "1990-01-02", 48) if SOAK else slow_sweep("disturbed", "2004-01-02", 32)
-DISTURBANCES = [suspended_and_resumed, worker_and_operator_killed, flow_killed]
+# A sweep long enough to be disturbed so often; of a soak, one of more than five minutes of both cores.
+DOCUMENT = slow_sweep("disturbed", "1990-01-02", 48) if SOAK else slow_sweep("disturbed", "2004-01-02", 20)
+DISTURBANCES = [suspended_and_resumed, worker_flow_and_operator_killed]
 if SOAK:
-    DISTURBANCES += [head_killed, prefect_killed, storage_away, worker_out_of_memory, kubelet_restarted]
+    DISTURBANCES = [
+        suspended_and_resumed,
+        worker_and_operator_killed,
+        flow_killed,
+        head_killed,
+        prefect_killed,
+        storage_away,
+        worker_out_of_memory,
+        kubelet_restarted,
+    ]
 SECONDS_TO_END = 3000.0
 
 

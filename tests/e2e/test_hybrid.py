@@ -27,6 +27,7 @@ def ray(node: Node, release: Release) -> Iterator[RayElsewhere]:
     with ray_elsewhere(node) as started:
         node.apply(secret(TOKEN_SECRET, release.team, {"auth_token": started.token}))
         yield started
+    node.kubectl("delete", "secret", TOKEN_SECRET, f"--namespace={release.team}")
 
 
 def hybrid(release: Release, name: str, called: str) -> dict[str, Any]:
