@@ -37,6 +37,13 @@ class Head:
         with urllib.request.urlopen(request, timeout=60) as response:
             return {str(job["submission_id"]): str(job["status"]) for job in json.load(response)}
 
+    def forget(self, submission_id: str) -> None:
+        """Let it lose a job that is over, as a head does that restarts."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        request = urllib.request.Request(f"{self.address}/api/jobs/{submission_id}", headers=headers, method="DELETE")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
 
 def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago, none of those Ray gives its workers."""

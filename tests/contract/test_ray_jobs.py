@@ -153,7 +153,7 @@ def test_a_lost_job_is_submitted_again_and_goes_on(api: JobsApi, tmp_path: Path)
         run_job(api, job("lost", always), QUICK, ignore)
 
 
-def test_a_job_the_cluster_has_forgotten_is_submitted_again(api: JobsApi, tmp_path: Path) -> None:
+def test_a_job_the_cluster_has_forgotten_is_submitted_again(head: Head, api: JobsApi, tmp_path: Path) -> None:
     forgotten = tmp_path / "forgotten"
     program = (
         f'import time, pathlib; p = pathlib.Path("{forgotten}"); there = p.exists(); p.touch(); '
@@ -166,7 +166,7 @@ def test_a_job_the_cluster_has_forgotten_is_submitted_again(api: JobsApi, tmp_pa
         api.stop("forgotten")
         while not api.find("forgotten").is_over:  # type: ignore[union-attr]  # it is there
             time.sleep(0.05)
-        api.delete("forgotten")
+        head.forget("forgotten")
 
     forgetting = threading.Thread(target=forget)
     forgetting.start()
@@ -203,7 +203,6 @@ def test_progress_and_log_are_seen(api: JobsApi) -> None:
     assert api.log("unknown") == ""
     assert api.find("unknown") is None
     api.stop("unknown")
-    api.delete("unknown")
 
 
 def test_refused_tokens_and_wrong_addresses_are_one_sentence_within_seconds(head: Head, tmp_path: Path) -> None:

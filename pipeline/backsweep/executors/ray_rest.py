@@ -131,12 +131,12 @@ class JobsApi:
         while True:
             try:
                 status, answer = self._ask("POST", "/api/jobs/", body, bear_seconds=0.0)
-            except TransientError:
-                status, answer = 0, b""
-            if status == 200 or b"already exists" in answer:
+                if b"already exists" not in answer:
+                    self._answer(status, answer)
                 return
-            if status not in PASSING | {0} or time.monotonic() > deadline:
-                self._answer(status, answer)
+            except TransientError:
+                if time.monotonic() > deadline:
+                    raise
             time.sleep(PAUSES_SECONDS[-1])
             if self.find(request.submission_id) is not None:  # the answer was lost, the job was not
                 return
@@ -144,12 +144,6 @@ class JobsApi:
     def stop(self, submission_id: str) -> None:
         """Ask the job to end; one that is over or unknown is left as it is."""
         status, body = self._ask("POST", _path(submission_id, "/stop"))
-        if status != 404:
-            self._answer(status, body)
-
-    def delete(self, submission_id: str) -> None:
-        """Forget a job that is over, so that its id can be used again."""
-        status, body = self._ask("DELETE", _path(submission_id))
         if status != 404:
             self._answer(status, body)
 
@@ -219,7 +213,7 @@ class JobsApi:
         """
         if status == 200:
             return _tree(body)
-        if status == 0 or status in PASSING:
+        if status in PASSING:
             raise TransientError(f"Ray at {self.address} does not take the request: HTTP {status}: {_shown(body)}")
         raise InvariantError(f"Ray at {self.address} refuses the request: HTTP {status}: {_shown(body)}")
 
