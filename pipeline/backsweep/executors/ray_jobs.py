@@ -15,6 +15,10 @@ from backsweep.executors.ray_session import LOGGER
 __all__ = ["Patience", "run_job", "stop_job"]
 
 TAIL_LINES = 15
+# Ray's Jobs API gives a driver's whole output or, over a WebSocket, all of it from its start: nobody can ask for what
+# is new. So the longer it is, the less often it is read; within a minute, as progress is looked for in it.
+LOG_CHARACTERS_A_SECOND = 32_768
+LONGEST_LOG_PAUSE_SECONDS = 60.0
 KILLED = 128  # a shell's exit code for a signal is above it, Python's own is negative
 
 
@@ -60,11 +64,12 @@ def run_job(
         mine, is_there = _first_not_over(api, request)
         if not is_there:
             api.submit(mine)
-        end = _Watch(api, mine.submission_id, patience, observe).until_over()
+        watch = _Watch(api, mine.submission_id, patience, observe)
+        end = watch.until_over()
         if end is None:  # lost with its head: what it stored is there
             last = "its cluster does not know it any more"
             continue
-        report = _report(api, mine.submission_id, end)
+        report = _report(mine.submission_id, end, watch.log)
         if report is not None:
             return report
         last = end.message
@@ -94,7 +99,12 @@ def _first_not_over(api: JobsApi, request: JobRequest) -> tuple[JobRequest, bool
 
 
 class _Watch:
-    """One submission, watched until it is over or gone."""
+    """One submission, watched until it is over or gone.
+
+    Attributes
+    ----------
+    log : the driver's output, as it was read last: once the job is over, all of it.
+    """
 
     def __init__(
         self, api: JobsApi, submission_id: str, patience: Patience, observe: Callable[[Mapping[str, Any]], None]
@@ -106,7 +116,9 @@ class _Watch:
         self._progress: dict[str, Any] | None = None
         self._state = ""
         self._moved_at = time.monotonic()
+        self.log = ""
         self._logged = 0
+        self._read_log_at = 0.0
 
     def until_over(self) -> JobStatus | None:
         """Return the job's end, or None if the cluster does not know the job any more."""
@@ -122,21 +134,27 @@ class _Watch:
 
     def _look(self, status: JobStatus) -> None:
         """Note a step the job has made: into another state, or in its progress."""
-        log = "" if status.state == "PENDING" else self._api.log(self._id)
-        self._pass_on(log)
-        progress = last_line(log, PROGRESS)
-        if progress is not None and progress != self._progress:
-            self._observe(progress)
-            self._progress = progress
-            self._moved_at = time.monotonic()
+        if status.is_over or (status.state != "PENDING" and time.monotonic() >= self._read_log_at):
+            self._read_log()
         if status.state != self._state:
             self._state = status.state
             self._moved_at = time.monotonic()
 
-    def _pass_on(self, log: str) -> None:
+    def _read_log(self) -> None:
+        self.log = self._api.log(self._id)
+        pause = min(len(self.log) / LOG_CHARACTERS_A_SECOND, LONGEST_LOG_PAUSE_SECONDS)
+        self._read_log_at = time.monotonic() + pause
+        self._pass_on()
+        progress = last_line(self.log, PROGRESS)
+        if progress is not None and progress != self._progress:
+            self._observe(progress)
+            self._progress = progress
+            self._moved_at = time.monotonic()
+
+    def _pass_on(self) -> None:
         """Log the whole lines that are new, but for those the two sides speak by."""
-        end = log.rfind("\n") + 1
-        for line in log[self._logged : end].splitlines():
+        end = self.log.rfind("\n") + 1
+        for line in self.log[self._logged : end].splitlines():
             if not line.startswith(MARKS):
                 LOGGER.info("%s: %s", self._id, line)
         self._logged = max(self._logged, end)
@@ -154,7 +172,7 @@ class _Watch:
         )
 
 
-def _report(api: JobsApi, submission_id: str, end: JobStatus) -> dict[str, Any] | None:
+def _report(submission_id: str, end: JobStatus, log: str) -> dict[str, Any] | None:
     """Return the report of a job that is over, or None where its driver was lost.
 
     Raises
@@ -164,7 +182,6 @@ def _report(api: JobsApi, submission_id: str, end: JobStatus) -> dict[str, Any] 
     BacksweepError
         What the driver ended with.
     """
-    log = api.log(submission_id)
     if end.state == "SUCCEEDED":
         return last_line(log, REPORT) or {}
     if end.state == "STOPPED":
