@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
+from backsweep.sweep.table import TrialTable
 from backsweep_api.canonical import short_digest
 from backsweep_api.documents import document_from_tree
 from backsweep_api.options import covariance_options, expected_returns_options, profile_options
 from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import (
     Trial,
-    axis_names,
-    count_grid,
     count_trials,
     dead_axes,
     distinct_trials,
@@ -104,7 +103,6 @@ def test_a_profile_runs_once_for_each_value_of_the_axes_it_reads(profile: Any, c
 def test_profiles_together_are_the_sum_of_each_less_what_two_spellings_of_hrp_share() -> None:
     axes = {"profile": [profile for profile, _ in COUNTS], **FULL}
     assert len(trials(axes)) == sum(count for _, count in COUNTS) - COUNTS[-1][1]
-    assert count_grid(document(axes)) == len(COUNTS) * 3 * 2 * 2 * 2 * 2 * 2 * 2 * 2
 
 
 @pytest.mark.parametrize(("kind", "count"), [("profile", 2 * 2 * 2 * 3), ("backtest", 2 * 2 * 3)])
@@ -292,10 +290,11 @@ def test_several_data_sets_are_scenarios_by_their_labels() -> None:
 
 def test_the_columns_of_the_trials_table_are_the_axes_live_for_any_trial() -> None:
     strategy = {"entrypoint": "a:b", "parameters": {"z": [1], "a": [2]}}
-    assert axis_names(document({"profile": ["strategy", "max_sharpe"]}, strategy=strategy)) == (
-        *("profile", "covariance", "expectedReturns", "lookback", "constraints", "universe"),
-        *("parameters.a", "parameters.z", "rebalance", "data", "engine", "costs"),
-    )
+    columns = list(TrialTable(trials({"profile": ["strategy", "max_sharpe"]}, strategy=strategy)).columns())
+    assert columns[: columns.index("status")] == [
+        *("trial", "solve", "profile", "covariance", "expectedReturns", "lookback", "constraints", "universe"),
+        *("rebalance", "data", "engine", "costs", "parameters.a", "parameters.z"),
+    ]
 
 
 def test_options_fill_in_what_the_values_leave_to_defaults() -> None:
