@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,20 @@ def test_wrong_credentials_for_an_address_are_one_sentence(state: Path, monkeypa
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "backsweep:wrong")
     with pytest.raises(PrefectError, match="refuses the credentials; set PREFECT_API_AUTH_STRING"):
         server.find()
+
+
+def test_a_server_that_is_given_up_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKSWEEP_STATE", str(tmp_path))
+    monkeypatch.setattr(server, "START_SECONDS", 1.0)
+    started: list[int] = []
+    spawn = os.posix_spawn
+
+    def remember(*arguments: Any, **options: Any) -> int:
+        started.append(spawn(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(os, "posix_spawn", remember)
+    with pytest.raises(PrefectError, match="did not answer within 1 s"):
+        server.ensure()
+    with pytest.raises(ChildProcessError):  # it ended, and was waited for
+        os.waitpid(started[0], os.WNOHANG)

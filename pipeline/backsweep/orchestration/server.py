@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from backsweep.errors import PrefectError, TransientError
@@ -102,7 +103,7 @@ def ensure(say: Callable[[str], None] = say_nothing) -> Endpoint:
     Raises
     ------
     PrefectError
-        If it does not answer in time; the message has the log's last lines.
+        If it does not answer in time; the message has the log's last lines, and what was started here is ended.
     """
     state = StateFolder.of_user()
     auth = state.auth()
@@ -122,6 +123,8 @@ def ensure(say: Callable[[str], None] = say_nothing) -> Endpoint:
                 continue
             raise PrefectError(_not_started("ended while it started", state.log))
         if time.monotonic() > deadline:
+            if child is not None:
+                _end(child, partial(_ended, child))
             raise PrefectError(_not_started(f"did not answer within {START_SECONDS:.0f} s", state.log))
         time.sleep(0.1)
 
@@ -151,17 +154,10 @@ def stop() -> ServerRecord | None:
     if record is None or record.is_stopped or not state.is_served():
         return None
     state.write_record(ServerRecord(0, record.port))
-    for sent in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(record.pid, sent)
-        deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline:
-            _ended(record.pid)
-            if not state.is_served():
-                return record
-            time.sleep(0.05)
-    state.write_record(record)
-    raise TransientError(f"the Prefect server, process {record.pid}, does not end")
+    if not _end(record.pid, lambda: _ended(record.pid) or not state.is_served()):
+        state.write_record(record)
+        raise TransientError(f"the Prefect server, process {record.pid}, does not end")
+    return record
 
 
 def _spawn(state: StateFolder) -> int:
@@ -179,6 +175,19 @@ def _spawn(state: StateFolder) -> int:
         return os.posix_spawn(sys.executable, command, environment, file_actions=[null, *outputs], setsid=True)
     finally:
         os.close(log)
+
+
+def _end(process: int, is_over: Callable[[], bool]) -> bool:
+    """Ask a process to end, and make it if it does not; return whether it is over."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, sent)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline:
+            if is_over():
+                return True
+            time.sleep(0.05)
+    return False
 
 
 def _ended(child: int) -> bool:
