@@ -70,7 +70,7 @@ def test_the_log_of_a_sweep_is_read_by_the_address_that_its_status_has(place: St
     assert logs(f"{sweep}/manifest.json", *endpoint).stdout == "what it said\n"
     refused = logs("runs/night", "--region=moon")
     assert refused.returncode == 2
-    assert "endpoint and region are for the address of a sweep's logs" in refused.stderr
+    assert "runs/night: what is on this machine names its store itself; leave endpoint and region out" in refused.stderr
 
 
 @example([("line", 5000)] * 600)

@@ -42,9 +42,13 @@ def history(options: argparse.Namespace) -> int:
 def diff(options: argparse.Namespace) -> int:
     """Print what differs between two finished sweeps; exit 0 where their results are equal, else 1."""
     from backsweep.flow.finished.difference import compare_sweeps, open_side
+    from backsweep.flow.finished.reopen import is_address
 
-    bucket = options.endpoint_url, options.region
-    found = compare_sweeps(*(open_side(place, lambda: _store(options), *bucket) for place in (options.a, options.b)))
+    places, bucket = (options.a, options.b), (options.endpoint_url, options.region)
+    used = options.store is not None or any(is_address(place) for place in places)  # of a bucket that is meant
+    buckets = [bucket if is_address(place) or not used else (None, None) for place in places]
+    sides = [open_side(place, lambda: _store(options), *each) for place, each in zip(places, buckets, strict=True)]
+    found = compare_sweeps(*sides)
     _print_json(found) if options.json else _print_difference(found)
     return 0 if found["equal"] else 1
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backsweep.cli.documents import read_text
-from backsweep.errors import UserError
 
 if TYPE_CHECKING:
     from backsweep.ports import ManifestKey
@@ -40,14 +39,14 @@ def logs(options: argparse.Namespace) -> int:
 
 def _sweep_at(options: argparse.Namespace) -> tuple[AnyStore, ManifestKey] | None:
     """Return the store and place of a sweep from the address of its logs or its manifest; None where none is given."""
+    from backsweep.flow.finished.reopen import refuse_bucket
     from backsweep.stores.layout import logs_place
     from backsweep.stores.opening import open_store
 
     found = None if options.run is None else logs_place(options.run)
     if found is not None:
         return open_store(found[0], options.endpoint_url, options.region), found[1]
-    if options.endpoint_url is not None or options.region is not None:
-        raise UserError("endpoint and region are for the address of a sweep's logs; a run folder or document has them")
+    refuse_bucket(options.run or "runs", options.endpoint_url, options.region)
     return None
 
 

@@ -7,16 +7,15 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
-
-from backsweep.errors import UserError
 
 __all__ = ["collect", "verify"]
 
 
 def verify(options: argparse.Namespace) -> int:
     """Re-hash everything a manifest names; exit 0, or 1 with the first difference."""
-    data, differences = _stored(options) if options.manifest.startswith("s3://") else _local(options)
+    from backsweep.flow.finished.checking import check
+
+    data, differences = check(options.manifest, options.endpoint_url, options.region)
     found = next(differences, None)
     if found is not None:
         sys.stderr.write(f"backsweep: VerificationFailed: {found}\n")
@@ -25,28 +24,6 @@ def verify(options: argparse.Namespace) -> int:
     units, trials = manifest["result"]["units"]["count"], manifest["result"]["trials"]["total"]
     sys.stdout.write(f"verified: {trials:,} trials, {units:,} units; result {manifest['resultDigest']}\n")
     return 0
-
-
-def _stored(options: argparse.Namespace) -> tuple[bytes, Iterator[str]]:
-    """Return a manifest that stands in a bucket, and what differs there."""
-    from backsweep.flow.finished.checking import stored_differences
-    from backsweep.flow.finished.reopen import read_stored
-
-    store, data = read_stored(options.manifest, options.endpoint_url, options.region)
-    return data, stored_differences(store, data)
-
-
-def _local(options: argparse.Namespace) -> tuple[bytes, Iterator[str]]:
-    """Return a manifest on this machine, and what differs in its run folder and in the store it names."""
-    from backsweep.flow.finished.checking import differences
-    from backsweep.flow.finished.reopen import find_manifest
-
-    if options.endpoint_url is not None or options.region is not None:
-        raise UserError(
-            f"{options.manifest}: a manifest on this machine names its store; leave endpoint and region out"
-        )
-    path = find_manifest(options.manifest)
-    return path.read_bytes(), differences(path)
 
 
 def collect(options: argparse.Namespace) -> int:

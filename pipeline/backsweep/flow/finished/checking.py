@@ -10,13 +10,37 @@ import numpy as np
 
 from backsweep.data.digests import returns_digest
 from backsweep.errors import BacksweepError, VerificationError
-from backsweep.flow.finished.reopen import Reopened, find_manifest, reopen_from, store_of
+from backsweep.flow.finished.reopen import (
+    Reopened,
+    find_manifest,
+    is_address,
+    read_stored,
+    refuse_bucket,
+    reopen_from,
+    store_of,
+)
 from backsweep.report.tables import read_columns
 from backsweep.stores.manifest import parse_manifest
 from backsweep.stores.opening import AnyStore
 from backsweep.stores.verification import verify
 
-__all__ = ["differences", "stored_differences"]
+__all__ = ["check", "differences"]
+
+
+def check(place: str, endpoint_url: str | None, region: str | None) -> tuple[bytes, Iterator[str]]:
+    """Return the manifest at `place`, and what differs where it stands, or of one on this machine as `differences`.
+
+    Raises
+    ------
+    UserError
+        As `open_manifest`; a damaged manifest is a difference.
+    """
+    if is_address(place):
+        store, data = read_stored(place, endpoint_url, region)
+        return data, _stored_differences(store, data)
+    refuse_bucket(place, endpoint_url, region)
+    path = find_manifest(place)
+    return path.read_bytes(), differences(path)
 
 
 def differences(place: str | Path) -> Iterator[str]:
@@ -32,10 +56,10 @@ def differences(place: str | Path) -> Iterator[str]:
     except VerificationError as error:
         yield str(error)
         return
-    yield from stored_differences(store, data, path.parent)
+    yield from _stored_differences(store, data, path.parent)
 
 
-def stored_differences(store: AnyStore, data: bytes, folder: Path | None = None) -> Iterator[str]:
+def _stored_differences(store: AnyStore, data: bytes, folder: Path | None = None) -> Iterator[str]:
     """Yield what differs between the manifest in `data` and `store`, and the run folder where one is given."""
     yield from verify(store, data)
     try:

@@ -23,10 +23,12 @@ from backsweep_api.trials import Trial, distinct_trials, trials_at
 __all__ = [
     "Reopened",
     "find_manifest",
+    "is_address",
     "names_manifest",
     "newest_run",
     "open_manifest",
     "read_stored",
+    "refuse_bucket",
     "reopen",
     "reopen_from",
     "store_of",
@@ -72,17 +74,34 @@ def open_manifest(
     Raises
     ------
     UserError
-        If there is no manifest, or it is damaged.
+        If there is no manifest, or it is damaged; or a manifest on this machine is given an endpoint or region.
     """
-    if str(place).startswith(BUCKETS):
+    if is_address(place):
         return read_stored(str(place), endpoint_url, region)
+    refuse_bucket(place, endpoint_url, region)
     data = find_manifest(place).read_bytes()
     return store_of(parse_manifest(data)), data
 
 
+def is_address(place: str | Path) -> bool:
+    """Whether `place` is an address in a bucket."""
+    return str(place).startswith(BUCKETS)
+
+
+def refuse_bucket(place: str | Path, endpoint_url: str | None, region: str | None) -> None:
+    """Refuse what says where a bucket is, given with what names its store itself.
+
+    Raises
+    ------
+    UserError
+    """
+    if endpoint_url is not None or region is not None:
+        raise UserError(f"{place}: what is on this machine names its store itself; leave endpoint and region out")
+
+
 def names_manifest(place: str) -> bool:
     """Whether `open_manifest` is meant by `place`: an address in a bucket, or what is there on this machine."""
-    return place.startswith(BUCKETS) or Path(place.removeprefix("file://")).exists()
+    return is_address(place) or Path(place.removeprefix("file://")).exists()
 
 
 def reopen_from(store: AnyStore, manifest: Manifest) -> Reopened:
