@@ -308,9 +308,10 @@ def test_whatever_ends_the_driver_ray_ends_with_it(sent: signal.Signals, code: i
     driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert driver.stdout is not None
     assert driver.stdout.readline() == "running\n"
-    time.sleep(1.5)  # let the block begin
-    family = _session_processes(driver.pid)
-    assert {"gcs_server", "raylet", "ray::backsweep"} <= {_program(pid) for pid in family}
+    begun = {"gcs_server", "raylet", "ray::backsweep"}
+    while not begun <= set(map(_program, family := _session_processes(driver.pid))):
+        assert driver.poll() is None, "it ended before a block began"
+        time.sleep(0.1)
     driver.send_signal(sent)
     out, _ = driver.communicate(timeout=60)
     assert (driver.returncode, out.strip()) == (code, said)
