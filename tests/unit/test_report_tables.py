@@ -61,3 +61,20 @@ def test_writing_tables_does_not_import_pandas() -> None:
         "assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_reading_tables_leaves_no_thread_that_could_abort_the_process_as_it_ends(tmp_path: Path) -> None:
+    """https://github.com/apache/arrow/issues/34314: exit code -6 after a command that has done all it should."""
+    script = (
+        "import os, pathlib, sys, numpy as np\n"
+        "from backsweep.report.tables import *\n"
+        "before = os.listdir('/proc/self/task')\n"
+        "columns = {'trial': ['a'] * 9, 'failed_windows': np.arange(9), 'sharpe': np.arange(9.0)}\n"
+        "data = trials_bytes(columns)\n"
+        "columns_of_bytes(data, ['sharpe']), columns_of_trials(data)\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "write_returns(path, np.datetime64('2020-01-01') + np.arange(9), {'x': np.arange(9.0)})\n"
+        "list(read_columns(path))\n"
+        "assert os.listdir('/proc/self/task') == before"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "returns.parquet")], check=True)

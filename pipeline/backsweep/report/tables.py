@@ -70,26 +70,35 @@ def write_weights(path: Path, dates: Dates, symbols: Sequence[str], values: Floa
 
 def read_columns(path: Path) -> Iterator[tuple[str, Float]]:
     """Yield the name and values of each column of a table of this module, without its index `date`."""
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, pre_buffer=False)
     for name in file.schema_arrow.names:
         if name != "date":
-            yield name, file.read(columns=[name]).column(name).to_numpy()
+            yield name, file.read(columns=[name], use_threads=False).column(name).to_numpy()
 
 
 def columns_of_bytes(data: bytes, names: Sequence[str]) -> dict[str, Float]:
     """Return float64 columns of a table that `trials_bytes` made; null is NaN."""
-    table = pq.read_table(pa.BufferReader(data), columns=list(names))
+    table = _read(data, names)
     return {name: table.column(name).to_numpy() for name in names}
 
 
 def columns_of_trials(data: bytes) -> dict[str, Any]:
     """Return all columns of a table that `trials_bytes` made: metrics as float64, null as NaN, all others as lists."""
-    table = pq.read_table(pa.BufferReader(data))
+    table = _read(data)
     first = table.column_names.index("failed_windows")
     return {
         name: column.to_numpy() if place > first and pa.types.is_floating(column.type) else column.to_pylist()
         for place, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True))
     }
+
+
+def _read(data: bytes, names: Sequence[str] | None = None) -> pa.Table:
+    """Return the named columns of a table, or all.
+
+    In this thread: Arrow's own are now and then still there when the process ends, and abort it.
+    """
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    return file.read(None if names is None else list(names), use_threads=False)
 
 
 @functools.lru_cache(maxsize=4)  # hundreds of weight tables have the same columns
