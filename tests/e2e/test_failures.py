@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(3600)  # images may have to be built, and the m
 
 SOAK = os.environ.get("BACKSWEEP_SOAK") == "1"
 # A sweep long enough to be disturbed so often; of a soak, one of more than five minutes of both cores.
-DOCUMENT = slow_sweep("disturbed", "1990-01-02", 48) if SOAK else slow_sweep("disturbed", "2004-01-02", 20)
+DOCUMENT = slow_sweep("disturbed", "1990-01-02", 60) if SOAK else slow_sweep("disturbed", "2004-01-02", 20)
 DISTURBANCES = [suspended_and_resumed, worker_flow_and_operator_killed]
 if SOAK:
     DISTURBANCES = [
