@@ -20,10 +20,9 @@ from backsweep.stores.throw_away import ThrowAwayStore
 from backsweep.sweep.speedup import Speedup, draw, estimate_total
 from backsweep.sweep.work import Work, module_folders
 
-__all__ = ["BASELINES", "Baseline", "measure_speedup", "without_speedup"]
+__all__ = ["Baseline", "measure_speedup", "without_speedup"]
 
 Baseline = Literal["sample", "full", "none"]
-BASELINES: tuple[Baseline, ...] = ("sample", "full", "none")
 SAMPLED_SHARE = 0.03
 LEAST_SECONDS = 1.0
 PIECES_A_SAMPLE = 16  # at least so many of the longest fit: fewer would say little of the error

@@ -17,7 +17,7 @@ from typing import TypeVar
 from backsweep.errors import BudgetExceededError
 from backsweep.flow.holdings import held_by
 from backsweep.flow.placement import Place
-from backsweep.flow.prepare import Prepared
+from backsweep.flow.prepare import COMPUTING, Prepared
 from backsweep.ports import BlockOutcome, Executor
 from backsweep.sweep.cost import Held
 from backsweep.sweep.work import peak_bytes
@@ -26,8 +26,6 @@ from backsweep_api.pricing import decimal_seconds, prices_of
 __all__ = ["BUDGET_VARIABLE", "Allowance", "ThriftyExecutor", "allowance_of"]
 
 BUDGET_VARIABLE = "BACKSWEEP_ALLOWANCE"  # by which the driver on a Ray elsewhere is told
-COMPUTING = "solve and simulate"
-
 
 predicted_seconds = attrgetter("seconds")  # of the blocks of a plan
 Block = TypeVar("Block")

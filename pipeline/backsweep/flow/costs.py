@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from backsweep.flow.holdings import held_by
+from backsweep.flow.prepare import COMPUTING
 from backsweep.flow.run import Ran
 from backsweep.sweep.cost import Held, Use, computing_uses, cost_record, stage_use
 from backsweep.sweep.work import peak_bytes
 from backsweep_api.pricing import prices_of
 
-__all__ = ["COMPUTING", "STARTING", "run_cost"]
+__all__ = ["run_cost"]
 
-COMPUTING = "solve and simulate"
 STARTING = "start workers"
 
 
@@ -47,9 +47,8 @@ def _uses(ran: Ran, stage: str, seconds: float, head: Held, worker: Held) -> lis
         return [stage_use(stage, head, seconds)]
     if place.kind == "serial":
         return computing_uses(stage, head, 1, seconds, ran.computed.seconds)
-    starting = (
-        min(ran.workers.start_seconds, seconds) if place.is_ray else 0.0
-    )  # processes start with their first block
+    # Ray is there before the first block; processes start with it.
+    starting = min(ran.workers.start_seconds, seconds) if place.is_ray else 0.0
     uses = [stage_use(STARTING, head + workers, starting)] if starting else []
     computing = seconds - starting
     if place.is_ray:

@@ -34,6 +34,7 @@ from backsweep_api.spec.document import BacktestSweep
 from backsweep_api.trials import Trial, count_trials, distinct_trials, longest_lookback
 
 __all__ = [
+    "COMPUTING",
     "LOCAL_STORE",
     "Prepared",
     "StageTimes",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 LOCAL_STORE = ".backsweep/store"
+COMPUTING = "solve and simulate"  # the stage in which workers are held
 
 
 @dataclass(slots=True)

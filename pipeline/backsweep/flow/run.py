@@ -11,7 +11,7 @@ from backsweep.errors import InvariantError
 from backsweep.flow.budget import ThriftyExecutor, allowance_of
 from backsweep.flow.cluster.job import ask_there, compute_there
 from backsweep.flow.placement import Place
-from backsweep.flow.prepare import Prepared
+from backsweep.flow.prepare import COMPUTING, Prepared
 from backsweep.flow.workers import Workers
 from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.parts import Ask, Asked, Chunk, Part, Question, ask_here
@@ -81,7 +81,7 @@ def run_blocks(prepared: Prepared, workers: Workers, observe: Observe) -> Ran:
         prepared.ledger.record(dataset.lineage, ids)
     started = time.perf_counter()
     run = _run_there if workers.place.kind == "cluster" else _run_here
-    table, computed = prepared.times.time("solve and simulate", lambda: run(prepared, workers, observe))
+    table, computed = prepared.times.time(COMPUTING, lambda: run(prepared, workers, observe))
     seconds = time.perf_counter() - started
     return Ran(prepared, SweepSeries(plan, prepared.store, table), computed, workers, seconds)
 

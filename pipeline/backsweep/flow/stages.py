@@ -14,7 +14,7 @@ from backsweep.flow.ahead import Ahead
 from backsweep.flow.baseline import Baseline
 from backsweep.flow.budget import allowance_of
 from backsweep.flow.finish import Finished, finish
-from backsweep.flow.prepare import Prepared, StageTimes, prepare
+from backsweep.flow.prepare import COMPUTING, Prepared, StageTimes, prepare
 from backsweep.flow.repair import forget_damaged
 from backsweep.flow.run import Ran, run_blocks, workers_of
 from backsweep.flow.search import SearchListener, run_rounds
@@ -27,7 +27,6 @@ from backsweep_api.spec.document import BacktestSweep
 
 __all__ = ["FlowLostError", "Listener", "Request", "Stages", "run_plainly"]
 
-COMPUTE = "solve and simulate"
 RunStage = Callable[[str, Callable[[], Any]], Any]
 
 
@@ -148,7 +147,7 @@ class Stages:
                 run_stage("resolve data", lambda: self._note(self._resolve))
                 run_stage("plan", lambda: self._note(self._plan))
             if self._ran is None:
-                run_stage(COMPUTE, lambda: self._note(lambda: self._compute(observe)))
+                run_stage(COMPUTING, lambda: self._note(lambda: self._compute(observe)))
             self._finished = self._note(lambda: self._finish(run_stage))
         return self._finished
 
@@ -184,7 +183,7 @@ class Stages:
         else:
             self._ran = run_blocks(prepared, self._workers, observe)
         if not self._ran.computed.blocks:
-            self.served[COMPUTE] = f"the store had all {len(self._ran.table):,} trials"
+            self.served[COMPUTING] = f"the store had all {len(self._ran.table):,} trials"
 
     def _note_round(self, planned: Prepared) -> None:
         """Remember the round of a search that is computed: damage that is met is looked for in its plan."""

@@ -188,7 +188,7 @@ def _convert_parquet(path: Path, target: Path) -> SymbolColumn:
     from pyarrow import parquet
 
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path, pre_buffer=False)  # in this thread, a few rows at a time
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from error
     with file:
