@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from backsweep_api.canonical import SHORT_DIGITS
-from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, axis_sizes, choice_blocks, dead_axes_of
+from backsweep_api.choices import AXES, SCENARIOS, Block, DeadAxis, choice_blocks, dead_axes_of
 from backsweep_api.counting import count_grid_trials
 from backsweep_api.engines import engine_gaps, gap_sentences, not_made
 from backsweep_api.exclusions import Excluded, scenario_values
@@ -26,8 +26,6 @@ __all__ = [
     "SCENARIOS",
     "DeadAxis",
     "Trial",
-    "axis_names",
-    "count_grid",
     "count_trials",
     "dead_axes",
     "distinct_trials",
@@ -126,19 +124,6 @@ def most_trials(document: BacktestSweep) -> int:
     return _most_points(document) * math.prod(len(values) for values in scenarios.values())
 
 
-def count_grid(document: BacktestSweep) -> int:
-    """Return how many points the lists span, scenarios and dead axes multiplied in; a range counts as one value."""
-    spec = document.spec
-    total = len(spec.data) * len(spec.axes.engine) * len(spec.axes.costs)
-    sizes = axis_sizes(spec.axes, spec.strategy)
-    for axis, size in sizes.items():
-        ranged = axis == "lookback" and spec.axes.lookback_range is not None
-        if spec.strategy is not None and axis.startswith("parameters."):
-            ranged = not isinstance(spec.strategy.parameters[axis.partition(".")[2]], tuple)
-        total *= 1 if ranged else max(size, 1)
-    return total
-
-
 def dead_axes(document: BacktestSweep) -> list[DeadAxis]:
     """Return the axes that change nothing for a profile: where they have several values, or matter to no profile."""
     return list(dead_axes_of(document.spec.axes, document.spec.strategy))
@@ -152,19 +137,6 @@ def engines_without(document: BacktestSweep) -> list[str]:
 def solve_axes(values: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the axes of a trial's `values` that determine its weights."""
     return tuple(axis for axis in values if axis not in EVALUATION_AXES)
-
-
-def axis_names(document: BacktestSweep) -> tuple[str, ...]:
-    """Return the axes that are live for any trial, in the order of AXES: the columns of the trials table."""
-    names = {axis for block in _blocks(document) for axis in block.values}
-    parameters = sorted(name for name in names if name.startswith("parameters."))
-    ordered: list[str] = []
-    for axis in AXES:
-        if axis == "parameters":
-            ordered.extend(parameters)
-        elif axis in names or axis in SCENARIOS:
-            ordered.append(axis)
-    return tuple(ordered)
 
 
 def longest_lookback(document: BacktestSweep) -> int:
