@@ -31,8 +31,12 @@ ONE = {**LITTLE, "workers": {"min": 1, "max": 1, "cpu": "400m"}}
 
 @dataclass(frozen=True)
 class End:
-    """What is asked for, and what the sweep then says: why it failed, and some words of the sentence."""
+    """What is asked for, and what the sweep then says: why it failed, and some words of the sentence.
 
+    `beside` keeps it from finding what another has computed.
+    """
+
+    beside: int
     spec: dict[str, Any]
     reason: StopReason
     words: tuple[str, ...]
@@ -40,21 +44,25 @@ class End:
 
 ENDS = {
     "image-that-cannot-be-pulled": End(
+        1,
         {"cluster": {**ONE, "image": "localhost/no-such-image:1"}, "activeDeadlineSeconds": BRIEF},
         StopReason.DEADLINE_EXCEEDED,
         ("does not start: ", "ImagePull", "no-such-image"),
     ),
     "pods-that-cannot-be-scheduled": End(
+        2,
         {"cluster": LARGE, "activeDeadlineSeconds": BRIEF},
         StopReason.DEADLINE_EXCEEDED,
         ("does not start: Unschedulable", "Insufficient cpu"),
     ),
     "deadline": End(
+        3,
         {"cluster": ONE, "activeDeadlineSeconds": 150},
         StopReason.DEADLINE_EXCEEDED,
         ("spec.activeDeadlineSeconds, 150 s, is over; what is finished is stored",),
     ),
     "budget": End(
+        4,
         {
             "cluster": ONE,
             "pricing": {"cpuHour": "1", "memoryGiBHour": "0"},
@@ -70,7 +78,7 @@ ENDS = {
 @pytest.mark.parametrize("name", ENDS)
 def test_a_sweep_fails_with_its_reason(name: str, release: Release) -> None:
     end = ENDS[name]
-    release.apply(slow_sweep(name, "1990-01-02", 32, **end.spec))
+    release.apply(slow_sweep(name, "1990-01-02", 32, end.beside, **end.spec))
     sweep = RunningSweep(release, name)
     with recorded(sweep, name):
         assert release.await_end(name) == State.FAILED
@@ -85,7 +93,7 @@ def see_nothing_left(sweep: RunningSweep) -> None:
 
 
 def test_a_sweep_that_is_deleted_while_it_computes_leaves_nothing(release: Release) -> None:
-    release.apply(slow_sweep("deleted", "1990-01-02", 32, cluster=ONE))
+    release.apply(slow_sweep("deleted", "1990-01-02", 32, 5, cluster=ONE))
     sweep = RunningSweep(release, "deleted")
     sweep.await_more()
     with recorded(sweep, "deleted mid-run"):
@@ -96,7 +104,7 @@ def test_a_sweep_that_is_deleted_while_it_computes_leaves_nothing(release: Relea
 
 
 def test_a_sweep_whose_question_changes_while_it_computes_answers_the_new_one(release: Release, tmp_path: Path) -> None:
-    asked = slow_sweep("changed", "2012-01-03", 24)
+    asked = slow_sweep("changed", "2012-01-03", 24, 7)
     release.apply(asked)
     sweep = RunningSweep(release, "changed")
     sweep.await_more()
@@ -110,7 +118,7 @@ def test_a_sweep_whose_question_changes_while_it_computes_answers_the_new_one(re
 
 
 def test_two_sweeps_at_once_that_share_units_give_both_their_results(release: Release, tmp_path: Path) -> None:
-    pair = [slow_sweep(name, "2012-01-03", limits, cluster=ONE) for name, limits in (("one", 12), ("two", 16))]
+    pair = [slow_sweep(name, "2012-01-03", limits, 8, cluster=ONE) for name, limits in (("one", 12), ("two", 16))]
     for each in pair:
         release.apply(each)
     sweeps = [RunningSweep(release, each["metadata"]["name"]) for each in pair]
@@ -128,7 +136,7 @@ def test_two_sweeps_at_once_that_share_units_give_both_their_results(release: Re
 def test_a_cluster_on_which_nothing_moves_is_given_up(release: Release) -> None:
     """A block that takes longer than the idle time-out: the attempt ends, and the next one, as often as is allowed."""
     idle = {"cluster": {**ONE, "idleTimeoutSeconds": 10}, "backoffLimit": 0}
-    document = slow_sweep("idle", "1990-01-02", 32, **idle)
+    document = slow_sweep("idle", "1990-01-02", 32, 6, **idle)
     document["spec"]["execution"] |= {"blockTimeoutSeconds": 10}
     release.apply(document)
     sweep = RunningSweep(release, "idle")

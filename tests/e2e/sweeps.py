@@ -26,12 +26,13 @@ def example(name: str, **spec: Any) -> dict[str, Any]:
     return document
 
 
-def slow_sweep(name: str, start: str, limits: int, **spec: Any) -> dict[str, Any]:
+def slow_sweep(name: str, start: str, limits: int, beside: int = 0, **spec: Any) -> dict[str, Any]:
     """Return a document whose trials take seconds each: a turnover limit chains the windows of a linear programme.
 
     Parameters
     ----------
     limits : how many of them; three trials for each.
+    beside : another number gives limits of which no other sweep has a trial in the store; below ten.
     spec : more of it.
     """
     return {
@@ -45,7 +46,7 @@ def slow_sweep(name: str, start: str, limits: int, **spec: Any) -> dict[str, Any
             "axes": {
                 "profile": ["min_cvar"],
                 "lookback": [126, 189, 252],
-                "constraints": [{"turnoverLimit": 0.05 + each / 100} for each in range(limits)],
+                "constraints": [{"turnoverLimit": 0.05 + (10 * each + beside) / 1000} for each in range(limits)],
             },
             "cluster": LITTLE,
             "ttlSecondsAfterFinished": 0,
