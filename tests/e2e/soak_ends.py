@@ -135,7 +135,7 @@ def test_two_sweeps_at_once_that_share_units_give_both_their_results(release: Re
 
 def test_a_cluster_on_which_nothing_moves_is_given_up(release: Release) -> None:
     """A block that takes longer than the idle time-out: the attempt ends, and the next one, as often as is allowed."""
-    idle = {"cluster": {**ONE, "idleTimeoutSeconds": 10}, "backoffLimit": 0}
+    idle = {"cluster": {**ONE, "idleTimeoutSeconds": 10}, "backoffLimit": 1}
     document = slow_sweep("idle", "1990-01-02", 32, 6, **idle)
     document["spec"]["execution"] |= {"blockTimeoutSeconds": 10}
     release.apply(document)
