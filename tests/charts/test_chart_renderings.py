@@ -58,7 +58,7 @@ def test_every_pod_keeps_pod_security_restricted_and_has_a_read_only_root(
     assert "Deployment backsweep-operator" in specs
     for name, spec in specs.items():
         assert violations(spec) == [], name
-        for container in spec["containers"]:
+        for container in [*spec.get("initContainers", ()), *spec["containers"]]:
             assert container["securityContext"]["readOnlyRootFilesystem"], name
             assert {"requests", "limits"} == set(container["resources"]), name
 
