@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(1800)
 BRIEF = 60  # the deadline of what cannot start, in seconds
 LARGE = {"head": {"cpu": "300m"}, "workers": {"min": 1, "max": 1, "cpu": "64"}}
 ONE = {**LITTLE, "workers": {"min": 1, "max": 1, "cpu": "400m"}}
+HALF = {"head": {"cpu": "150m"}, "workers": {"min": 1, "max": 1, "cpu": "150m"}}  # two of them fit, with their flows
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def test_a_sweep_whose_question_changes_while_it_computes_answers_the_new_one(re
 
 
 def test_two_sweeps_at_once_that_share_units_give_both_their_results(release: Release, tmp_path: Path) -> None:
-    pair = [slow_sweep(name, "2012-01-03", limits, 8, cluster=ONE) for name, limits in (("one", 12), ("two", 16))]
+    pair = [slow_sweep(name, "2012-01-03", limits, 8, cluster=HALF) for name, limits in (("one", 12), ("two", 16))]
     for each in pair:
         release.apply(each)
     sweeps = [RunningSweep(release, each["metadata"]["name"]) for each in pair]
