@@ -37,6 +37,7 @@ COUNTED = re.compile(
     r"^spec\.axes\.exclude(: leaves nothing|\[\d+\](: is the same as|: matches no point|\.))|"
     r": found a symbol twice; write each once$"
 )
+EXCLUSION = "spec.axes.exclude["  # its values are those of the axes: not of one field to validate
 # What a cluster cannot do; validate tells it once all rules hold.
 OF_A_CLUSTER = re.compile(r"is a (folder|file) of one machine; a cluster|; a cluster keeps results in a bucket")
 # A client that sends 20.0 where kubectl sends 20 is not understood by CEL, though the schema takes it.
@@ -111,7 +112,8 @@ def _schema(verdict: Verdict, causes: Sequence[tuple[str, str]]) -> Iterator[str
         if UNCHECKED in message or FRACTION.search(message):
             continue
         if OWN_WORDS.search(message):
-            later = message.startswith("Duplicate value") and verdict.stage < Stage.CLUSTER
+            between = message.startswith("Duplicate value") or field.startswith(EXCLUSION)
+            later = between and verdict.stage < Stage.CLUSTER  # to validate a rule between fields
             if not later and not any(_near(path, field) for path in paths):
                 yield f"only the API server finds fault with {field}: {message}"
         elif not any(_says(field, message, each) for each in verdict.problems) and not _later(verdict, message):

@@ -62,6 +62,12 @@ NORMAL: dict[str, Any] = {
 }
 
 
+def test_an_integer_the_api_server_makes_a_float_of_is_the_same_either_way() -> None:
+    spec = "data: {name: sp500-20}\nstrategy: {entrypoint: 'a:b', parameters: {held: [%s]}}"
+    assert spec_digest(read(spec % 10**30)) == spec_digest(read(spec % "1e+30"))
+    assert spec_digest(read(spec % 2**62)) != spec_digest(read(spec % (2**62 + 1)))
+
+
 def test_the_smallest_document_has_every_default_in_its_normal_form() -> None:
     assert read(SMALL).normalised() == {
         "apiVersion": "backsweep.dev/v1alpha1",

@@ -48,7 +48,7 @@ def found(value: object) -> str:
         return "a list"
     if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_WHOLE:
         value = int(value)
-    shown = json.dumps(value, ensure_ascii=False, default=str)
+    shown = json.dumps(value, ensure_ascii=False, default=str).replace("\\\\", "\\")  # as it was written
     return shown if len(shown) <= LONGEST_FOUND else shown[: LONGEST_FOUND - 4] + '..."'
 
 
@@ -320,6 +320,8 @@ class Scalar(Check):
         if isinstance(value, str) and len(value) <= self.longest:
             return value
         if isinstance(value, int | float) and -LARGEST_SCALAR <= value <= LARGEST_SCALAR:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                value = float(value)  # as the API server reads it: a sweep's identity may not depend on who has read it
             return int(value) if isinstance(value, float) and value.is_integer() else value
         raise refuse(value, self.right)
 
