@@ -51,7 +51,7 @@ NUMBER = re.compile(r"-?\d+(,\d{3})*(\.\d+)?([eE][-+]?\d+)?")
 MAP_KEY = re.compile(r"\[([^]\d][^]]*)\]")
 ESCAPED = re.compile(r'\\(u[0-9a-f]{4}|[ntrbf"\\])')
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", '"': '"', "\\": "\\"}
-GUESS = re.compile(r'^(?P<path>[^:]+): (is not a field|found (?P<found>".*"); did you mean)')
+GUESS = re.compile(r'^(?P<path>.+?): (is not a field|found (?P<found>".*"); did you mean)')
 
 
 class Stage(IntEnum):
@@ -159,10 +159,10 @@ def _spoken(sentence: str, told: str) -> str | None:
 
 
 def spelled(text: str) -> str:
-    """Return a sentence with its numbers and letters spelled one way: CEL writes 2e+09, and no letter as \\u0000."""
+    """Return a sentence with its numbers and letters spelled one way: CEL writes 2e+09, -0 and no \\u0000."""
     text = text.replace("spec.data[0].", "spec.data.")  # validate says of a list of one what it says of its one
     text = ESCAPED.sub(lambda escape: ESCAPES.get(escape[1]) or chr(int(escape[1][1:], 16)), text)
-    return NUMBER.sub(lambda number: repr(float(number.group().replace(",", ""))), text)
+    return NUMBER.sub(lambda number: repr(float(number.group().replace(",", "")) + 0.0), text)
 
 
 def _says(field: str, message: str, sentence: str) -> bool:
