@@ -26,7 +26,7 @@ from backsweep.errors import (
     WorkerLostError,
 )
 from backsweep.executors.ray_arrays import StoreWithArrays, put_arrays
-from backsweep.executors.ray_session import Demand, RaySession
+from backsweep.executors.ray_session import Demand, RaySession, _kill_left
 from backsweep.executors.ray_tasks import RayExecutor
 from backsweep.executors.serial import SerialExecutor
 from backsweep.flow import Prepared, prepare, read_sweep
@@ -398,3 +398,12 @@ def test_a_start_that_a_busy_machine_is_too_slow_for_is_tried_once_more(slow_sta
     assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, [ended]), done.stderr
     assert "Ray could not be started: The current node timed out during startup" in done.stdout
     assert done.stdout.count("it is started once more") == 1
+
+
+def test_what_is_just_being_started_is_killed_with_the_rest(tmp_path: Path) -> None:
+    """A process has its command line a moment after it is there: one in eight of these, most on a busy machine."""
+    idle = [sys.executable, "-c", "input()", str(tmp_path)]
+    for _ in range(50):
+        with subprocess.Popen(idle, stdin=subprocess.PIPE) as started:
+            _kill_left(str(tmp_path))
+            assert started.wait(30) == -signal.SIGKILL

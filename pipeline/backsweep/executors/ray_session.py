@@ -31,6 +31,7 @@ LOG_LINES = 20_000  # after so many of a session the rest stays in Ray's own fil
 LONGEST_FOLDER = 40  # Ray's sockets lie below it, and the kernel takes paths of 107 bytes
 FOLDERS = "backsweep-ray-"
 LOOK_SECONDS = 1.0
+LOOKS_AT_A_COMMAND_LINE = 100  # in a second
 KNOCK_SECONDS = 5.0
 MIB = 1 << 20
 SLOW_START = "timed out during startup"  # what Ray says when its node is not there in 30 s, which nothing can change
@@ -281,10 +282,28 @@ def _kill_left(folder: str) -> None:
     """Kill the processes of a Ray in this folder: of a start that failed Ray keeps no list."""
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if os.fsencode(folder) in (place / "cmdline").read_bytes():
+            if os.fsencode(folder) in _command_line(place):
                 os.kill(int(place.name), signal.SIGKILL)
         except OSError:
             continue  # it has ended, or is another user's
+
+
+def _command_line(place: Path) -> bytes:
+    """Return what the process of a folder in /proc runs, empty if it never says so.
+
+    For milliseconds after a program was started, longer on a busy machine, it is there without its command line.
+
+    Raises
+    ------
+    OSError
+        If the process has ended, is another user's, or is a thread of the kernel.
+    """
+    for _ in range(LOOKS_AT_A_COMMAND_LINE):
+        if line := (place / "cmdline").read_bytes():
+            return line
+        os.readlink(place / "exe")
+        time.sleep(0.01)
+    return b""
 
 
 def _short_folder() -> str:
