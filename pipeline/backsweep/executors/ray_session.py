@@ -301,7 +301,7 @@ def _command_line(place: Path) -> bytes:
     for _ in range(LOOKS_AT_A_COMMAND_LINE):
         if line := (place / "cmdline").read_bytes():
             return line
-        os.readlink(place / "exe")
+        (place / "exe").readlink()
         time.sleep(0.01)
     return b""
 
