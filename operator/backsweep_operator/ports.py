@@ -85,8 +85,16 @@ class Prefect(Protocol):
     async def cancel_flow_run(self, flow_run_id: str) -> None:
         """Force the state CANCELLED; one that has ended or is not there is success."""
 
-    async def flow_runs(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
-        """Return the flow runs of these attempts with their progress, in one batched read."""
+    async def flow_runs(
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = ...
+    ) -> list[FlowRunView]:
+        """Return the flow runs of these attempts with their progress, in batched reads.
+
+        Parameters
+        ----------
+        known : what is known of some: they are read anew only where their state is of another type, apart from
+            progress. None of them by default.
+        """
 
     async def open_flow_runs(self) -> list[FlowRunView]:
         """Return every flow run of ours that has not ended."""

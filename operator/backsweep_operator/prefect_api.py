@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +22,7 @@ POOL_TYPE = "kubernetes"
 PAGE = 200  # the most Prefect gives at once
 TAG = "backsweep"
 REFERENCE_KEY = "__prefect_kind"
+NOTHING: Mapping[AttemptName, FlowRunView] = MappingProxyType({})
 OPEN = tuple(str(state) for state in FlowState if not state.terminal)
 
 
@@ -93,7 +96,7 @@ class PrefectApi:
         if answer.status == 404:
             del self._deployments[pool]
             raise DeploymentGoneError(f"the deployment of work pool {pool} is gone from Prefect")
-        view = _view(_object(answer), {})
+        view = _view(_object(answer))
         if view is None:
             raise UnavailableError(f"Prefect gave another flow run than {attempt.flow_run}")
         return view
@@ -114,10 +117,24 @@ class PrefectApi:
             Call("cancel flow run", "POST", f"{path}/set_state", flow_run_id, body=body, writes=True, accept=(404,))
         )
 
-    async def flow_runs(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
-        """Return the flow runs of these attempts with their progress: two requests side by side for each 200."""
-        found = await asyncio.gather(*(self._page_of_runs(page) for page in pages(sorted(attempts), PAGE)))
-        return [view for page in found for view in page]
+    async def flow_runs(
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING
+    ) -> list[FlowRunView]:
+        """Return the flow runs of these attempts with their progress; of each 200 side by side.
+
+        Of those that are `known` Prefect gives what has another type of state, and how many there are: a flow run
+        carries its sweep's whole document.
+        """
+        by_state: dict[FlowState | None, list[AttemptName]] = {}
+        for attempt in sorted(attempts):
+            view = known.get(attempt)
+            by_state.setdefault(None if view is None else view.state, []).append(attempt)
+        reads = [
+            self._whole_page(page) if state is None else self._known_page(page, known, state)
+            for state, group in by_state.items()
+            for page in pages(group, PAGE)
+        ]
+        return [view for page in await asyncio.gather(*reads) for view in page]
 
     async def open_flow_runs(self) -> list[FlowRunView]:
         """Return every flow run of the namespaces we serve that has not ended; without progress."""
@@ -133,25 +150,39 @@ class PrefectApi:
             }
             runs = _list(await self._read("list open flow runs", "/flow_runs/filter", body))
             for run in runs:
-                view = _view(run, {})
+                view = _view(run)
                 if view is not None and view.attempt.namespace in self._namespaces:
                     found[view.id] = view
             if len(runs) < PAGE:
                 return list(found.values())
             offset += len(runs)
 
-    async def _page_of_runs(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
+    async def _whole_page(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
         """Read the flow runs of up to 200 attempts, and their progress."""
-        by_key = {attempt.idempotency_key: attempt for attempt in attempts}
-        wanted = {"flow_runs": {"idempotency_key": {"any_": list(by_key)}}, "limit": PAGE}
-        artifacts = {"artifacts": {"key": {"any_": [progress_key(each) for each in attempts]}}, "limit": PAGE}
-        answers = await asyncio.gather(
-            self._read("read flow runs", "/flow_runs/filter", wanted),
-            self._read("read progress", "/artifacts/latest/filter", artifacts),
-        )
-        data = {each["key"]: each.get("data") for each in _list(answers[1])}
-        views = [_view(run, data) for run in _list(answers[0]) if run.get("idempotency_key") in by_key]
-        return [view for view in views if view is not None]
+        runs, told = await asyncio.gather(self._runs(_of(attempts)), self._progress(attempts))
+        return _with_progress(_views(runs, attempts).values(), told)
+
+    async def _known_page(
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView], state: FlowState
+    ) -> list[FlowRunView]:
+        """Read what has changed of up to 200 flow runs that were in this state, and their progress."""
+        others = {**_of(attempts), "state": {"type": {"not_any_": [str(state)]}}}
+        counting = self._read("count flow runs", "/flow_runs/count", {"flow_runs": _of(attempts)})
+        runs, count, told = await asyncio.gather(self._runs(others), counting, self._progress(attempts))
+        if count.body != len(attempts):  # some are gone
+            runs = await self._runs(_of(attempts))
+            return _with_progress(_views(runs, attempts).values(), told)
+        views = {attempt: known[attempt] for attempt in attempts} | _views(runs, attempts)
+        return _with_progress(views.values(), told)
+
+    async def _runs(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return _list(await self._read("read flow runs", "/flow_runs/filter", {"flow_runs": wanted, "limit": PAGE}))
+
+    async def _progress(self, attempts: Sequence[AttemptName]) -> dict[str, Any]:
+        """Return the data of the attempts' artifacts of progress, by their keys."""
+        wanted = {"artifacts": {"key": {"any_": [progress_key(each) for each in attempts]}}, "limit": PAGE}
+        found = _list(await self._read("read progress", "/artifacts/latest/filter", wanted))
+        return {each["key"]: each.get("data") for each in found}
 
     async def _ensure_pool(self, name: str, template: Mapping[str, Any]) -> None:
         """Create the pool; one that is there, made by us or by its worker, is brought to our template."""
@@ -178,20 +209,39 @@ class PrefectApi:
         return await self._caller.call(Call(name, "POST", path, body=body, again=True))
 
 
-def _view(run: Mapping[str, Any], progress: Mapping[str, Any]) -> FlowRunView | None:
-    """Return the view of a flow run; None if it is not one of ours."""
+def _of(attempts: Sequence[AttemptName]) -> dict[str, Any]:
+    """Return the filter for the flow runs of these attempts."""
+    return {"idempotency_key": {"any_": [attempt.idempotency_key for attempt in attempts]}}
+
+
+def _views(runs: Iterable[Mapping[str, Any]], attempts: Iterable[AttemptName]) -> dict[AttemptName, FlowRunView]:
+    """Return the flow runs of these attempts; whatever else Prefect gave is not ours."""
+    asked = set(attempts)
+    views = (_view(run) for run in runs)
+    return {view.attempt: view for view in views if view is not None and view.attempt in asked}
+
+
+def _with_progress(views: Iterable[FlowRunView], told: Mapping[str, Any]) -> list[FlowRunView]:
+    return [replace(view, progress=_progress_of(view.attempt, told)) for view in views]
+
+
+def _progress_of(attempt: AttemptName, told: Mapping[str, Any]) -> Progress | None:
+    found = read_progress(told.get(progress_key(attempt)))
+    return None if found is None else Progress(found.trials, found.last_block_at, found.cluster_needed)
+
+
+def _view(run: Mapping[str, Any]) -> FlowRunView | None:
+    """Return the view of a flow run, without progress; None if it is not one of ours."""
     attempt = AttemptName.from_key(run.get("idempotency_key") or "")
     if attempt is None:
         return None
     state = run.get("state") or {}
-    told = read_progress(progress.get(progress_key(attempt)))
     return FlowRunView(
         attempt=attempt,
         id=run["id"],
         state=FlowState(run.get("state_type") or state.get("type") or "SCHEDULED"),
         state_since=_instant(state.get("timestamp") or run.get("created")),
         message=(state.get("message") or "")[:500],
-        progress=None if told is None else Progress(told.trials, told.last_block_at, told.cluster_needed),
     )
 
 

@@ -13,6 +13,8 @@ from backsweep_operator.observe import Key, snapshot_of
 
 __all__ = ["Reconciler"]
 
+POLLS_A_WHOLE_READ = 10
+
 
 @dataclass(slots=True)
 class Reconciler:
@@ -21,6 +23,7 @@ class Reconciler:
     hands: Hands
     release: Release
     deciding: Callable[[Snapshot, Instant], Decision] = decide
+    polls: int = 0
 
     async def reconcile(self, key: Key) -> float | None:
         """Do one pass, and return when to look again without an event (None: not).
@@ -44,12 +47,18 @@ class Reconciler:
         return decision.requeue_after_seconds
 
     async def poll(self) -> set[Key]:
-        """Read the flow runs of all sweeps at work in one request, and return the sweeps whose flow runs changed."""
-        attempts = self.hands.seen.attempts_to_poll()
+        """Read what is new of the flow runs of all sweeps at work, and return the sweeps whose flow runs changed.
+
+        Now and then all is read: a message, or since when, may have changed within the same type of state.
+        """
+        seen = self.hands.seen
+        attempts = seen.attempts_to_poll()
         if not attempts:
             return set()
-        found = await self.hands.prefect.flow_runs(attempts)
-        return self.hands.seen.note_flow_runs(attempts, found, self.hands.clock.now())
+        self.polls += 1
+        known = {} if self.polls % POLLS_A_WHOLE_READ == 0 else seen.flow_runs
+        found = await self.hands.prefect.flow_runs(attempts, known)
+        return seen.note_flow_runs(attempts, found, self.hands.clock.now())
 
     async def find_orphans(self) -> set[Key]:
         """Read every open flow run of ours, and return the sweeps they name: one may be gone."""

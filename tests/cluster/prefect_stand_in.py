@@ -38,6 +38,7 @@ class PrefectStandIn:
                 web.get("/api/flow_runs/{id}", self.give),
                 web.post("/api/flow_runs/{id}/set_state", self.set_state),
                 web.post("/api/flow_runs/filter", self.choose),
+                web.post("/api/flow_runs/count", self.count),
                 web.post("/api/artifacts/latest/filter", self.give_nothing),
             ]
         )
@@ -81,13 +82,19 @@ class PrefectStandIn:
 
     async def choose(self, request: web.Request) -> web.Response:
         body = await request.json()
-        wanted = body["flow_runs"]
-        if "idempotency_key" in wanted:
-            found = [self.runs[self.keys[key]] for key in wanted["idempotency_key"]["any_"] if key in self.keys]
-        else:
-            found = [run for run in self.runs.values() if run["state_type"] not in ENDED]
-        start = body.get("offset", 0)
+        found, start = self.found(body["flow_runs"]), body.get("offset", 0)
         return web.json_response(found[start : start + body["limit"]])
+
+    async def count(self, request: web.Request) -> web.Response:
+        return web.json_response(len(self.found((await request.json())["flow_runs"])))
+
+    def found(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return those with these keys that are in another state than those named, or all that have not ended."""
+        if "idempotency_key" not in wanted:
+            return [run for run in self.runs.values() if run["state_type"] not in ENDED]
+        others = wanted.get("state", {"type": {"not_any_": []}})["type"]["not_any_"]
+        runs = [self.runs[self.keys[key]] for key in wanted["idempotency_key"]["any_"] if key in self.keys]
+        return [run for run in runs if run["state_type"] not in others]
 
     async def give_nothing(self, request: web.Request) -> web.Response:
         await request.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from backsweep_operator.model import (
     Release,
 )
 from backsweep_operator.observe import Key, Seen
+from backsweep_operator.prefect_api import NOTHING
 from backsweep_operator.queue import Backoff, KeyQueue
 from backsweep_operator.reconcile import Reconciler
 
@@ -112,10 +113,17 @@ class ModelledPrefect:
     async def cancel_flow_run(self, flow_run_id: str) -> None:
         await Call("cancel flow run", True, lambda: self.server.cancel(flow_run_id))
 
-    async def flow_runs(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
-        asked = list(attempts)
+    async def flow_runs(
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING
+    ) -> list[FlowRunView]:
+        asked, known = list(attempts), dict(known)
         runs = self.server.runs
-        return await Call("read flow runs", True, lambda: [runs[name] for name in asked if name in runs])  # type: ignore[no-any-return]
+
+        def now(name: AttemptName) -> FlowRunView:
+            before, run = known.get(name), runs[name]
+            return run if before is None or before.state is not run.state else replace(before, progress=run.progress)
+
+        return await Call("read flow runs", True, lambda: [now(name) for name in asked if name in runs])  # type: ignore[no-any-return]
 
     async def open_flow_runs(self) -> list[FlowRunView]:
         runs = self.server.runs

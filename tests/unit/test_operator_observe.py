@@ -81,7 +81,7 @@ class Api:
     async def cancel_flow_run(self, flow_run_id: str) -> None:
         self.called.append(f"cancel {flow_run_id}")
 
-    async def flow_runs(self, attempts: list[AttemptName]) -> list[FlowRunView]:
+    async def flow_runs(self, attempts: list[AttemptName], known: Any = None) -> list[FlowRunView]:
         return [run for run in self.runs if run.attempt in attempts]
 
     def check(self) -> None:
