@@ -70,6 +70,7 @@ def fit(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(shutil, "which", lambda name, path: name)
     monkeypatch.setattr(machine, "FILES", ())
     monkeypatch.setattr(cgroups, "hierarchies", lambda: [Path("/sys/fs/cgroup/memory")])
+    monkeypatch.setattr(machine, "SEPARATED", ("env",))
     return monkeypatch
 
 
@@ -97,6 +98,12 @@ def test_a_machine_with_control_groups_of_version_2_alone_is_sent_to_kind(
         check_machine(tmp_path)
 
 
+def test_a_container_that_may_make_no_namespaces_is_told_so(fit: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fit.setattr(machine, "SEPARATED", ("sh", "-c", "echo 'unshare failed: Operation not permitted' >&2; exit 1"))
+    with pytest.raises(UnfitMachineError, match=r"not even by root: unshare failed: Operation not permitted$"):
+        check_machine(tmp_path)
+
+
 def test_a_folder_the_node_has_its_own_of_is_refused(fit: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnfitMachineError, match=r"/var/lib/nodes/a is below /var/lib.*: set BACKSWEEP_NODE"):
         check_machine(Path("/var/lib/nodes/a"))
@@ -118,7 +125,8 @@ def test_a_command_line_that_means_nothing_is_answered_by_what_there_is(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    assert capsys.readouterr().err == "usage: python -m tests.cluster.node up|down|status|load FILE...|run COMMAND...\n"
+    usage = "usage: python -m tests.cluster.node check|up|down|status|load FILE...|run COMMAND...\n"
+    assert capsys.readouterr().err == usage
 
 
 @pytest.mark.parametrize("arguments", [["load", "a.tar"], ["run", "true"]])

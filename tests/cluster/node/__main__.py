@@ -1,4 +1,4 @@
-"""`python -m tests.cluster.node up|down|status|load FILE...|run COMMAND...`: the node of this checkout."""
+"""`python -m tests.cluster.node check|up|down|status|load FILE...|run COMMAND...`: the node of this checkout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tests.cluster.binaries import MissingBinaryError, say
 from tests.cluster.clusters import RefusedError
 from tests.cluster.node.images import load_images
-from tests.cluster.node.machine import UnfitMachineError
+from tests.cluster.node.machine import UnfitMachineError, check_machine
 from tests.cluster.node.node import down, open_node, up
 from tests.cluster.node.places import node_folder
 from tests.cluster.node.report import describe
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE = f"usage: {__doc__.partition(':')[0].strip('`')}"
+
+
+def check(folder: Path) -> int:
+    """Say nothing if a node can be started here, apart from programs that can be built."""
+    check_machine(folder)
+    return 0
 
 
 def start(folder: Path) -> int:
@@ -64,6 +70,8 @@ def main(arguments: Sequence[str]) -> int:
     folder = node_folder()
     try:
         match arguments:
+            case ["check"]:
+                return check(folder)
             case ["up"]:
                 return start(folder)
             case ["down"]:

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/run",
 }
+SEPARATED = ("unshare", "--net", "--mount", "--pid", "--fork", "--propagation", "slave")
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,10 @@ class Enclosure:
             If that fails; with what was said.
         """
         self._record.unlink(missing_ok=True)
-        separate = ("unshare", "--net", "--mount", "--pid", "--fork", "--propagation", "slave")
         first = (sys.executable, "-I", "-S", str(FIRST_PROCESS), str(self.folder))
         with self._log.open("wb") as log:
             subprocess.run(
-                ["setsid", "--fork", *separate, *first],
+                ["setsid", "--fork", *SEPARATED, *first],
                 cwd="/",
                 env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,

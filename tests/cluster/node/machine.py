@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from tests.cluster.node import cgroups
-from tests.cluster.node.enclosure import ENVIRONMENT
+from tests.cluster.node.enclosure import ENVIRONMENT, SEPARATED
 from tests.cluster.node.images import BUSYBOX
 
 PROGRAMS = ("conntrack", "containerd", "ctr", "ip", "iptables", "mount", "nsenter", "runc", "setsid", "unshare")
@@ -37,5 +38,13 @@ def check_machine(folder: Path) -> None:
     if not cgroups.hierarchies():
         found = "this machine has control groups of version 2 alone"
         raise UnfitMachineError(f"{found}, the node was made for version 1: use kind-config.yaml")
+    if refused := refusal_of_namespaces():
+        raise UnfitMachineError(f"this machine lets no namespaces be made, not even by root: {refused}")
     if inside := [each for each in REPLACED if folder.is_relative_to(each)]:
         raise UnfitMachineError(f"{folder} is below {inside[0]}, which the node has its own of: set BACKSWEEP_NODE")
+
+
+def refusal_of_namespaces() -> str:
+    """Return what is said when namespaces like the node's are made; nothing if they are."""
+    tried = subprocess.run([*SEPARATED, "true"], env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return (tried.stderr.strip() or f"exit code {tried.returncode}") if tried.returncode else ""
