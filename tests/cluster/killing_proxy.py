@@ -49,7 +49,7 @@ def is_about_objects(request: web.Request) -> bool:
 
 def is_about_flows(request: web.Request) -> bool:
     """Whether a call to Prefect is made for one sweep: not what is asked every second about all."""
-    return not request.path.endswith("/filter")
+    return not request.path.endswith(("/filter", "/count"))
 
 
 class KillingProxy:
