@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from tests.contract.ray_head import Head, ray_head
 
-from backsweep.flow import prepare, read_sweep
+from backsweep.flow import Site, SiteRay, prepare, read_sweep
+from backsweep.flow import run as flow_run
 from backsweep.flow.finish import rules_of
 from backsweep.flow.run import Ran, ask_workers, run_blocks, workers_of
 from backsweep.sweep import parts as second_map
@@ -97,3 +98,21 @@ def test_by_a_ray_that_is_there(tmp_path: Path, head: Head, monkeypatch: pytest.
     monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
     execution = f"execution: {{mode: ray}}\n  cluster: {{existing: {{address: '{head.address}'}}}}"
     assert same_parts(tmp_path, execution).place.kind == "cluster"
+
+
+def test_beside_a_ray_of_its_own_little_is_read_without_a_job(
+    tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
+    text = DOCUMENT.replace("STORE", (tmp_path / "store").as_uri()) + "  execution: {mode: ray}\n"
+    site = Site(is_pod=True, ray=SiteRay(head.address, workers=1, wait_seconds=30.0))
+    prepared = prepare(read_sweep(text, []), tmp_path, site=site)
+    with workers_of(prepared) as workers:
+        ran = run_blocks(prepared, workers, lambda _: None)
+        computed = workers.bytes_returned
+        asked = [compare(ran.series, rules_of(prepared), ask_workers(ran))]
+        assert workers.bytes_returned == computed
+        monkeypatch.setattr(flow_run, "MOST_BYTES_READ_BESIDE", 0)
+        asked.append(compare(ran.series, rules_of(prepared), ask_workers(ran)))
+        assert workers.bytes_returned > computed
+    assert (asked[0].superior, asked[0].deflation) == (asked[1].superior, asked[1].deflation)

@@ -12,6 +12,7 @@ from backsweep.flow.budget import ThriftyExecutor, allowance_of
 from backsweep.flow.cluster.job import ask_there, compute_there
 from backsweep.flow.placement import Place
 from backsweep.flow.prepare import COMPUTING, Prepared
+from backsweep.flow.site import Site
 from backsweep.flow.workers import Workers
 from backsweep.sweep.compute import Computed, Progress, compute
 from backsweep.sweep.parts import Ask, Asked, Chunk, Part, Question, ask_here
@@ -22,6 +23,7 @@ from backsweep.sweep.work import Work, module_folders
 __all__ = ["Ran", "ask_workers", "run_blocks", "workers_of"]
 
 Observe = Callable[[Progress], None]
+MOST_BYTES_READ_BESIDE = 128 << 20  # 2,000 series of 8,000 rows: some seconds; a job of Ray takes fifteen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +96,7 @@ def ask_workers(ran: Ran) -> Ask:
     def ask(chunks: Sequence[Chunk], question: Question) -> list[Part]:
         if len(chunks) == 1:
             return here(chunks, question)  # nothing to divide among workers
-        if workers.place.kind == "cluster" and ran.computed.fresh and not chunks[0].holdings:
+        if workers.place.kind == "cluster" and ran.computed.fresh and _is_worth_a_job(prepared.site, chunks, question):
             parts, returned = ask_there(prepared, chunks, question)
             workers.bytes_returned += returned
             return parts
@@ -105,6 +107,17 @@ def ask_workers(ran: Ran) -> Ask:
         return here(chunks, question)
 
     return ask
+
+
+def _is_worth_a_job(site: Site, chunks: Sequence[Chunk], question: Question) -> bool:
+    """Whether series are read by a job of the Ray that is there.
+
+    A Ray made for this run stands beside it, as near to the store: there a job must save more than its start takes.
+    """
+    if chunks[0].holdings:
+        return False
+    size = 8 * question.ranked * sum(len(chunk.nets) for chunk in chunks)
+    return site.ray is None or not site.ray.is_ours or size > MOST_BYTES_READ_BESIDE
 
 
 def _run_here(prepared: Prepared, workers: Workers, observe: Observe) -> tuple[TrialTable, Computed]:

@@ -23,6 +23,11 @@ class SiteRay:
     workers: int
     wait_seconds: float
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was made for this run, and ends with it."""
+        return self.workers > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

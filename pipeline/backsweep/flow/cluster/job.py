@@ -88,7 +88,7 @@ def _submit(prepared: Prepared, request: DriverRequest, observe: Callable[[Progr
         return compute_on_cluster(request, api, name, timeout_seconds, observe, allowance)
     except BaseException as error:
         # Interrupted, or a pod told to end: on a Ray that stays, a job nobody waits for goes on and costs money.
-        stays = given is None or not given.workers
+        stays = given is None or not given.is_ours
         if stays and not isinstance(error, Exception):
             stop_job(api, job_of(request, name))
         raise
