@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.cluster.clusters import RefusedError, wait_until
+from tests.cluster.node.node import Node
 from tests.cluster.rayclusters import ray_cluster
 from tests.e2e.pods import phase, pod, run_pod
 
@@ -35,6 +36,26 @@ def test_a_command_is_run_in_a_pod(real: Cluster, namespace: str, busybox: str) 
 
 
 def test_a_service_has_a_name_and_leads_to_its_pods(real: Cluster, namespace: str, busybox: str) -> None:
+    greeting(real, namespace, busybox)
+    ask = f"until nc -w 2 greets.{namespace} 80 </dev/null | grep hello; do sleep 0.2; done"
+    assert run_pod(real, "asks", namespace, busybox, "sh", "-c", ask) == ("Succeeded", "hello\n")
+
+
+def test_a_network_policy_is_accepted_and_binds_where_the_network_enforces_it(
+    real: Cluster, namespace: str, busybox: str
+) -> None:
+    """Our node's network does not: no test on it shows that what a policy of ours forbids is stopped."""
+    nobody = {"podSelector": {"matchLabels": {"app": "greets"}}, "policyTypes": ["Ingress"]}
+    name = {"name": "nobody", "namespace": namespace}
+    real.apply({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": name, "spec": nobody})
+    greeting(real, namespace, busybox)
+    ask = f"for each in 1 2 3 4 5; do nc -w 2 greets.{namespace} 80 </dev/null | grep hello && exit; sleep 1; done"
+    passes = isinstance(real, Node)
+    assert run_pod(real, "asks", namespace, busybox, "sh", "-c", ask)[1] == ("hello\n" if passes else "")
+
+
+def greeting(cluster: Cluster, namespace: str, busybox: str) -> None:
+    """Let a pod say hello to whoever asks its Service."""
     greet = "while true; do echo hello | nc -l -p 8080; done"
     service = {
         "apiVersion": "v1",
@@ -42,10 +63,8 @@ def test_a_service_has_a_name_and_leads_to_its_pods(real: Cluster, namespace: st
         "metadata": {"name": "greets", "namespace": namespace},
         "spec": {"selector": {"app": "greets"}, "ports": [{"port": 80, "targetPort": 8080}]},
     }
-    real.apply(pod("greets", namespace, busybox, "sh", "-c", greet), service)
-    wait_until(lambda: has_endpoint(real, "greets", namespace), "the Service to have its pod")
-    ask = f"until nc -w 2 greets.{namespace} 80 </dev/null | grep hello; do sleep 0.2; done"
-    assert run_pod(real, "asks", namespace, busybox, "sh", "-c", ask) == ("Succeeded", "hello\n")
+    cluster.apply(pod("greets", namespace, busybox, "sh", "-c", greet), service)
+    wait_until(lambda: has_endpoint(cluster, "greets", namespace), "the Service to have its pod")
 
 
 def has_endpoint(cluster: Cluster, service: str, namespace: str) -> bool:
