@@ -7,6 +7,7 @@ CallRefusedError. Those that name a version also raise WriteConflictError.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from backsweep_api.names import AttemptName
@@ -20,7 +21,9 @@ from backsweep_operator.model import (
     Reference,
 )
 
-__all__ = ["Clock", "Fence", "Kube", "Prefect"]
+__all__ = ["NOTHING_KNOWN", "Clock", "Fence", "Kube", "Prefect"]
+
+NOTHING_KNOWN: Mapping[AttemptName, FlowRunView] = MappingProxyType({})
 
 
 class Clock(Protocol):
@@ -86,14 +89,14 @@ class Prefect(Protocol):
         """Force the state CANCELLED; one that has ended or is not there is success."""
 
     async def flow_runs(
-        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = ...
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING_KNOWN
     ) -> list[FlowRunView]:
         """Return the flow runs of these attempts with their progress, in batched reads.
 
         Parameters
         ----------
         known : what is known of some: they are read anew only where their state is of another type, apart from
-            progress. None of them by default.
+            progress.
         """
 
     async def open_flow_runs(self) -> list[FlowRunView]:

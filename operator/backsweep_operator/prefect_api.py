@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from backsweep_api.progress import progress_key, read_progress
 from backsweep_operator.calls import Answer, Call, Caller, pages
 from backsweep_operator.errors import CallRefusedError, DeploymentGoneError, UnavailableError
 from backsweep_operator.model import EnsureDeployment, FlowRunRequest, FlowRunView, FlowState, Progress
+from backsweep_operator.ports import NOTHING_KNOWN
 
 __all__ = ["PrefectApi"]
 
@@ -22,7 +22,6 @@ POOL_TYPE = "kubernetes"
 PAGE = 200  # the most Prefect gives at once
 TAG = "backsweep"
 REFERENCE_KEY = "__prefect_kind"
-NOTHING: Mapping[AttemptName, FlowRunView] = MappingProxyType({})
 OPEN = tuple(str(state) for state in FlowState if not state.terminal)
 
 
@@ -118,22 +117,18 @@ class PrefectApi:
         )
 
     async def flow_runs(
-        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING_KNOWN
     ) -> list[FlowRunView]:
         """Return the flow runs of these attempts with their progress; of each 200 side by side.
 
         Of those that are `known` Prefect gives what has another type of state, and how many there are: a flow run
         carries its sweep's whole document.
         """
-        by_state: dict[FlowState | None, list[AttemptName]] = {}
-        for attempt in sorted(attempts):
-            view = known.get(attempt)
-            by_state.setdefault(None if view is None else view.state, []).append(attempt)
-        reads = [
-            self._whole_page(page) if state is None else self._known_page(page, known, state)
-            for state, group in by_state.items()
-            for page in pages(group, PAGE)
-        ]
+        ordered = sorted(attempts)
+        reads = [self._whole_page(page) for page in pages([each for each in ordered if each not in known], PAGE)]
+        views = [known[each] for each in ordered if each in known]
+        for state in FlowState:
+            reads += [self._known_page(page, state) for page in pages([v for v in views if v.state is state], PAGE)]
         return [view for page in await asyncio.gather(*reads) for view in page]
 
     async def open_flow_runs(self) -> list[FlowRunView]:
@@ -160,20 +155,17 @@ class PrefectApi:
     async def _whole_page(self, attempts: Sequence[AttemptName]) -> list[FlowRunView]:
         """Read the flow runs of up to 200 attempts, and their progress."""
         runs, told = await asyncio.gather(self._runs(_of(attempts)), self._progress(attempts))
-        return _with_progress(_views(runs, attempts).values(), told)
+        return _with_progress(_views(runs, attempts), told)
 
-    async def _known_page(
-        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView], state: FlowState
-    ) -> list[FlowRunView]:
+    async def _known_page(self, known: Sequence[FlowRunView], state: FlowState) -> list[FlowRunView]:
         """Read what has changed of up to 200 flow runs that were in this state, and their progress."""
+        attempts = [view.attempt for view in known]
         others = {**_of(attempts), "state": {"type": {"not_any_": [str(state)]}}}
         counting = self._read("count flow runs", "/flow_runs/count", {"flow_runs": _of(attempts)})
         runs, count, told = await asyncio.gather(self._runs(others), counting, self._progress(attempts))
         if count.body != len(attempts):  # some are gone
-            runs = await self._runs(_of(attempts))
-            return _with_progress(_views(runs, attempts).values(), told)
-        views = {attempt: known[attempt] for attempt in attempts} | _views(runs, attempts)
-        return _with_progress(views.values(), told)
+            return await self._whole_page(attempts)
+        return _with_progress({view.attempt: view for view in known} | _views(runs, attempts), told)
 
     async def _runs(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
         return _list(await self._read("read flow runs", "/flow_runs/filter", {"flow_runs": wanted, "limit": PAGE}))
@@ -221,8 +213,8 @@ def _views(runs: Iterable[Mapping[str, Any]], attempts: Iterable[AttemptName]) -
     return {view.attempt: view for view in views if view is not None and view.attempt in asked}
 
 
-def _with_progress(views: Iterable[FlowRunView], told: Mapping[str, Any]) -> list[FlowRunView]:
-    return [replace(view, progress=_progress_of(view.attempt, told)) for view in views]
+def _with_progress(views: Mapping[AttemptName, FlowRunView], told: Mapping[str, Any]) -> list[FlowRunView]:
+    return [replace(view, progress=_progress_of(attempt, told)) for attempt, view in views.items()]
 
 
 def _progress_of(attempt: AttemptName, told: Mapping[str, Any]) -> Progress | None:

@@ -10,6 +10,7 @@ from backsweep_operator.decide import decide
 from backsweep_operator.errors import CallRefusedError
 from backsweep_operator.model import Decision, EmitEvent, Instant, Release, Snapshot
 from backsweep_operator.observe import Key, snapshot_of
+from backsweep_operator.ports import NOTHING_KNOWN
 
 __all__ = ["Reconciler"]
 
@@ -56,7 +57,7 @@ class Reconciler:
         if not attempts:
             return set()
         self.polls += 1
-        known = {} if self.polls % POLLS_A_WHOLE_READ == 0 else seen.flow_runs
+        known = NOTHING_KNOWN if self.polls % POLLS_A_WHOLE_READ == 0 else seen.flow_runs
         found = await self.hands.prefect.flow_runs(attempts, known)
         return seen.note_flow_runs(attempts, found, self.hands.clock.now())
 

@@ -25,7 +25,7 @@ from backsweep_operator.model import (
     Release,
 )
 from backsweep_operator.observe import Key, Seen
-from backsweep_operator.prefect_api import NOTHING
+from backsweep_operator.ports import NOTHING_KNOWN
 from backsweep_operator.queue import Backoff, KeyQueue
 from backsweep_operator.reconcile import Reconciler
 
@@ -114,7 +114,7 @@ class ModelledPrefect:
         await Call("cancel flow run", True, lambda: self.server.cancel(flow_run_id))
 
     async def flow_runs(
-        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING
+        self, attempts: Sequence[AttemptName], known: Mapping[AttemptName, FlowRunView] = NOTHING_KNOWN
     ) -> list[FlowRunView]:
         asked, known = list(attempts), dict(known)
         runs = self.server.runs

@@ -301,7 +301,7 @@ def _command_line(place: Path) -> bytes:
     for _ in range(LOOKS_AT_A_COMMAND_LINE):
         if line := (place / "cmdline").read_bytes():
             return line
-        (place / "exe").readlink()
+        (place / "exe").readlink()  # what has none will never have a command line either: OSError
         time.sleep(0.01)
     return b""
 
